@@ -1,0 +1,137 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// localPoll is how often the folder is read when no change was announced: dead processes announce nothing.
+	localPoll = 2 * time.Second
+	// localSettle is how long a change may be followed by others before the folder is read, so that fifty nodes that
+	// start at once cost few readings.
+	localSettle = 5 * time.Millisecond
+)
+
+// LocalStrategy finds the nodes of this host that share a data dir, with no daemon and no fixed port. Each node holds
+// a lock in the folder nodes/MESH for as long as its process lives and keeps an entry with its address beside it: a
+// node is alive exactly while its lock cannot be taken, so that neither a killed process nor a process id used again
+// misleads anybody. Make one with [Local].
+type LocalStrategy struct {
+	dataDir string
+}
+
+// Local is the strategy of the nodes that share dataDir. New nodes are seen within milliseconds where the system
+// announces changes of a folder, else within 2 s; dead ones within 2 s.
+func Local(dataDir string) *LocalStrategy { return &LocalStrategy{dataDir: dataDir} }
+
+// Name is "local".
+func (l *LocalStrategy) Name() string { return "local" }
+
+// Run reports the other living nodes of the mesh, hidden ones marked as such. See [Strategy].
+func (l *LocalStrategy) Run(ctx context.Context, self Self, found func([]Candidate), fail func(error)) error {
+	if l.dataDir == "" {
+		return fmt.Errorf("%w: local: no data dir", ErrBadConfig)
+	}
+	w := watchFolder(meshDir(l.dataDir, self.Mesh))
+	defer w.close()
+	var last []Candidate
+	first := true
+	for {
+		w.renew()
+		entries, err := List(l.dataDir, self.Mesh)
+		if err != nil {
+			fail(fmt.Errorf("local: %w", err))
+		}
+		if list := localCandidates(entries, self); first || !slices.Equal(list, last) {
+			first, last = false, list
+			found(slices.Clone(list))
+		}
+		if !w.wait(ctx, localPoll*3/4+rand.N(localPoll/2)) {
+			return nil
+		}
+	}
+}
+
+// localCandidates turns entries into candidates, without this node itself and without those that have no address.
+func localCandidates(entries []Entry, self Self) []Candidate {
+	list := make([]Candidate, 0, len(entries))
+	for _, e := range entries {
+		if e.Name == self.Name || e.Addr == "" {
+			continue
+		}
+		list = append(list, Candidate{
+			Addr: e.Addr, Name: e.Name, Incarnation: e.Incarnation, Source: "local", Hidden: e.Hidden,
+		})
+	}
+	return list
+}
+
+// folder waits for changes of entries in a folder. Without the system's help (no inotify left, for one) it only waits
+// for its timer.
+type folder struct {
+	dir     string
+	watcher *fsnotify.Watcher // nil if there is none
+}
+
+func watchFolder(dir string) *folder {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return &folder{dir: dir}
+	}
+	return &folder{dir: dir, watcher: w}
+}
+
+// renew watches the folder at its path, also when it was removed and made again since.
+func (f *folder) renew() {
+	if f.watcher == nil {
+		return
+	}
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return // the reading that follows reports it
+	}
+	_ = f.watcher.Add(f.dir) // on failure the timer is left
+}
+
+// wait returns true when an entry changed or d has passed, and false when ctx ended.
+func (f *folder) wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	var events <-chan fsnotify.Event
+	var errs <-chan error
+	if f.watcher != nil {
+		events, errs = f.watcher.Events, f.watcher.Errors
+	}
+	settling := false
+	for {
+		changed := false
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return true
+		case ev := <-events:
+			const ops = fsnotify.Create | fsnotify.Remove | fsnotify.Rename
+			changed = filepath.Ext(ev.Name) == entrySuffix && ev.Op&ops != 0
+		case <-errs:
+			changed = true // the queue overflowed, so something was missed
+		}
+		if changed && !settling {
+			settling = true
+			timer.Reset(localSettle)
+		}
+	}
+}
+
+func (f *folder) close() {
+	if f.watcher != nil {
+		_ = f.watcher.Close()
+	}
+}

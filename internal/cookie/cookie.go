@@ -1,0 +1,105 @@
+// Package cookie keeps the secret of a mesh in a file that only its owner can read.
+//
+// The secret is what the file holds, byte for byte, without the line ends behind it: a program that makes its own file
+// may use any text of 16 bytes or more. A file that this package makes holds 32 random bytes in hexadecimal.
+package cookie
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+const (
+	// MinLen is the shortest secret in bytes that is accepted.
+	MinLen = 16
+	// maxLen is the longest file in bytes that is read: a larger one is some other file.
+	maxLen = 4096
+	// randomLen is how many random bytes a new secret has.
+	randomLen = 32
+)
+
+var (
+	// ErrMode is returned for a file that others than its owner may read or write.
+	ErrMode = errors.New("cookie file is open to others")
+	// ErrLength is returned for a secret of fewer than MinLen bytes, or one that is far too long.
+	ErrLength = errors.New("cookie has a bad length")
+)
+
+// LoadOrCreate returns the secret in the file at path, and makes the file first if there is none, along with its folder
+// (mode 0700). Any number of processes may call it at the same time: all get the same secret, and none ever sees half
+// of one. It fails with [ErrMode] or [ErrLength] rather than using a file that others can read or a secret that is too
+// short.
+func LoadOrCreate(path string) ([]byte, error) {
+	secret, err := Load(path)
+	if !errors.Is(err, os.ErrNotExist) {
+		return secret, err
+	}
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("make cookie file: %w", err)
+	}
+	return Load(path)
+}
+
+// Load returns the secret in the file at path. It fails with os.ErrNotExist if there is none, else as LoadOrCreate.
+func Load(path string) ([]byte, error) {
+	info, err := os.Stat(path) // before it is opened, since opening a pipe would wait
+	if err != nil {
+		return nil, fmt.Errorf("read cookie file: %w", err)
+	}
+	if err := checkMode(path, info); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read cookie file: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxLen+1))
+	if err != nil {
+		return nil, fmt.Errorf("read cookie file: %w", err)
+	}
+	secret := bytes.TrimRight(data, "\r\n")
+	if len(secret) < MinLen || len(data) > maxLen {
+		return nil, fmt.Errorf("%w: %s must hold %d to %d bytes and holds %d", ErrLength, path, MinLen, maxLen, len(secret))
+	}
+	return secret, nil
+}
+
+// create makes the file with a new secret unless another process is faster. The file is complete, and on the disk,
+// before it appears under its name.
+func create(path string) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".cookie-*") // O_EXCL, mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(newSecret())
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	// A link never replaces a file that is there: the first one stays.
+	if err := os.Link(f.Name(), path); !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// newSecret returns a new secret as a line of text.
+func newSecret() string {
+	var b [randomLen]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:]) + "\n"
+}
