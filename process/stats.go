@@ -1,0 +1,7 @@
+package process
+
+import "sync/atomic"
+
+type counters struct {
+	sentToNobody atomic.Uint64
+}
