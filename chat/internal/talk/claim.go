@@ -1,0 +1,143 @@
+package talk
+
+import "time"
+
+// open takes the state of the mesh and asks everybody for their nick.
+func (t *Talk) open(ev Opened) {
+	t.opened = true
+	for _, n := range ev.Nodes {
+		t.nodes[n] = true
+	}
+	for name, ids := range ev.Groups {
+		set := t.group(name)
+		for _, id := range ids {
+			set[id] = struct{}{}
+		}
+	}
+	for id := range t.groups[Users] {
+		if t.users[id] == nil && id != t.self.ID {
+			t.asks[id] = &ask{next: t.now}
+		}
+	}
+	t.tickAsks()
+	for _, p := range t.users {
+		t.hold(p)
+	}
+}
+
+// settle makes the nick ours: everybody who answers has been heard, and nobody has a better right to it.
+func (t *Talk) settle() {
+	t.phase = entering
+	t.self.Settled = true
+	t.self.Rev++
+	t.do(Announce{t.self})
+	t.rooms[0].by = t.openBy
+	t.do(Join{t.rooms[0].name})
+}
+
+// conflict decides between this user and another with the same nick.
+func (t *Talk) conflict(other User, direct bool) {
+	switch {
+	case t.phase == over:
+	case t.self.Settled && t.self.Before(other):
+		if other.Settled {
+			// It has not heard of us, or it would have taken another nick.
+			t.do(Answer{To: other.ID, Users: []User{t.self}})
+		}
+	case t.self.Settled:
+		t.rename(other)
+	case other.Settled, direct && other.Before(t.self):
+		t.phase = over
+		t.do(Refuse{Nick: t.self.Nick, Holder: other.ID, Suggestion: t.suggest(t.self.Nick)})
+	}
+}
+
+// rename takes another nick, since the other one keeps this one.
+func (t *Talk) rename(other User) {
+	old := t.self.Nick
+	t.self.Nick = t.suggest(old)
+	t.self.Rev++
+	for _, r := range t.rooms {
+		if r.entered {
+			r.shown[t.self.ID] = t.self.Nick
+		}
+	}
+	t.problem("the nick %s belongs to a user on %s: you are now %s", old, other.ID.Node, t.self.Nick)
+	t.do(Announce{t.self})
+}
+
+func (t *Talk) suggest(nick string) string {
+	return Suggest(nick, func(s string) bool {
+		_, taken := t.find(s)
+		return taken
+	})
+}
+
+// farewell is users that left because their node was lost, shown once the node is said to be down.
+type farewell struct {
+	by    time.Time
+	lines []Line
+}
+
+func (t *Talk) nodeUp(name string) {
+	if t.nodes[name] {
+		return
+	}
+	t.sayFarewell(name)
+	t.nodes[name] = true
+	delete(t.early, name)
+	if t.phase >= open {
+		t.show(Line{Kind: NodeIsUp, Node: name})
+	}
+	t.appearFrom(name)
+}
+
+// appearFrom shows the users of a node that waited for it.
+func (t *Talk) appearFrom(node string) {
+	for _, p := range t.people() {
+		if p.ID.Node == node {
+			t.appear(p)
+		}
+	}
+}
+
+func (t *Talk) nodeDown(name, reason string) {
+	if !t.nodes[name] {
+		return
+	}
+	delete(t.nodes, name)
+	if t.phase >= open {
+		t.show(Line{Kind: NodeIsDown, Node: name, Reason: reason})
+	}
+	t.sayFarewell(name)
+}
+
+// sayFarewell shows those who left with a node.
+func (t *Talk) sayFarewell(node string) {
+	if f := t.gone[node]; f != nil {
+		delete(t.gone, node)
+		for _, l := range f.lines {
+			if r := t.room(l.Room); r != nil {
+				t.showIn(r, l)
+			}
+		}
+	}
+}
+
+func (t *Talk) tickNodes() {
+	for node, f := range t.gone {
+		if t.now.Before(f.by) {
+			t.at(f.by)
+		} else {
+			t.sayFarewell(node)
+		}
+	}
+	for node, until := range t.early {
+		if t.now.Before(until) {
+			t.at(until)
+			continue
+		}
+		t.appearFrom(node)
+		delete(t.early, node)
+	}
+}

@@ -1,0 +1,77 @@
+package talk
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// sent is a direct message that has not been confirmed.
+type sent struct {
+	to   ID
+	nick string
+	by   time.Time
+}
+
+// maxDirect bounds the direct messages that wait for a confirmation.
+const maxDirect = 1000
+
+// tell sends a direct message.
+func (t *Talk) tell(nick, text string) {
+	id, ok := t.find(nick)
+	switch {
+	case !ok:
+		t.problem("no such user: %s", short(nick))
+		return
+	case !t.fits(text):
+		return
+	case len(t.direct) == maxDirect:
+		t.problem("%d direct messages are on their way already: not sent to %s", maxDirect, nick)
+		return
+	}
+	t.seq++
+	t.direct[t.seq] = sent{to: id, nick: nick, by: t.now.Add(DirectWait)}
+	t.at(t.now.Add(DirectWait))
+	t.show(Line{Kind: DirectSent, Nick: nick, Text: text, Mine: true})
+	t.do(Tell{To: id, Seq: t.seq, Text: text})
+}
+
+// told shows a direct message and confirms it.
+func (t *Talk) told(ev Told) {
+	if len(ev.Text) > MaxText || CheckName(ev.From.Nick) != nil {
+		return
+	}
+	t.learn(ev.From, true)
+	if t.phase == over {
+		return
+	}
+	t.show(Line{Kind: Direct, Nick: t.nick(ev.From), Text: ev.Text})
+	t.do(Confirm{To: ev.From.ID, Seq: ev.Seq})
+}
+
+// undelivered reports a direct message that did not arrive.
+func (t *Talk) undelivered(seq uint64, reason string) {
+	if d, ok := t.direct[seq]; ok {
+		delete(t.direct, seq)
+		t.problem("your message did not reach %s: %s", d.nick, reason)
+	}
+}
+
+// undeliverable gives up the messages to a user who has gone.
+func (t *Talk) undeliverable(id ID) {
+	for _, seq := range slices.Sorted(maps.Keys(t.direct)) {
+		if t.direct[seq].to == id {
+			t.undelivered(seq, "gone")
+		}
+	}
+}
+
+func (t *Talk) tickDirect() {
+	for _, seq := range slices.Sorted(maps.Keys(t.direct)) {
+		if d := t.direct[seq]; t.now.Before(d.by) {
+			t.at(d.by)
+		} else {
+			t.undelivered(seq, "no answer")
+		}
+	}
+}

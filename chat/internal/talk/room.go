@@ -1,0 +1,359 @@
+package talk
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// room is a room that this user is in.
+type room struct {
+	name string
+	// by is when the roster is shown at the latest.
+	by time.Time
+	// entered is set once the roster has been shown.
+	entered bool
+	// held are the lines that wait for the roster.
+	held []Line
+	// dropped counts those for which there was no room.
+	dropped int
+	// shown are the members that were shown to be here, under which nick.
+	shown map[ID]string
+}
+
+// maxHeld bounds the lines that wait for a roster: a second of a very busy room.
+const maxHeld = 10_000
+
+func (t *Talk) group(name string) map[ID]struct{} {
+	set := t.groups[name]
+	if set == nil {
+		set = map[ID]struct{}{}
+		t.groups[name] = set
+	}
+	return set
+}
+
+func (t *Talk) in(group string, id ID) bool {
+	_, ok := t.groups[group][id]
+	return ok
+}
+
+// room returns the room of that name that this user is in, or nil.
+func (t *Talk) room(name string) *room {
+	for _, r := range t.rooms {
+		if r.name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// current is the room that input goes to, or nil.
+func (t *Talk) current() *room {
+	if len(t.rooms) == 0 {
+		return nil
+	}
+	return t.rooms[len(t.rooms)-1]
+}
+
+// showIn shows a line of a room, behind its roster.
+func (t *Talk) showIn(r *room, l Line) {
+	if r.entered {
+		t.show(l)
+		return
+	}
+	l.Time = t.now
+	r.hold(l)
+}
+
+// hold keeps a line until the roster has been shown.
+func (r *room) hold(l Line) {
+	if len(r.held) < maxHeld {
+		r.held = append(r.held, l)
+	} else {
+		r.dropped++
+	}
+}
+
+// enter joins a room, or makes it the current one.
+func (t *Talk) enter(name string) {
+	if err := CheckName(name); err != nil {
+		t.problem("%s: 1 to %d printable characters without space, [ or ], not beginning with /", err, MaxName)
+		return
+	}
+	r := t.room(name)
+	switch {
+	case r == nil && len(t.rooms) == MaxRooms:
+		t.problem("you are in %d rooms already: /leave one first", MaxRooms)
+		return
+	case r == nil:
+		r = &room{name: name, by: t.now.Add(OpenWait)}
+		t.at(r.by)
+		t.do(Join{name})
+	default:
+		t.rooms = slices.DeleteFunc(t.rooms, func(x *room) bool { return x == r })
+		if r.entered {
+			t.showRoster(name)
+		}
+	}
+	t.rooms = append(t.rooms, r)
+}
+
+// tryEnter shows the roster once this user is in and the nick of every member is known, or the time is up.
+func (t *Talk) tryEnter(r *room) {
+	if r.entered || t.phase < entering || t.phase == over {
+		return
+	}
+	late := !t.now.Before(r.by)
+	if !late {
+		if !t.in(r.name, t.self.ID) {
+			return
+		}
+		for id := range t.groups[r.name] {
+			if id != t.self.ID && t.users[id] == nil && t.asks[id] != nil {
+				return
+			}
+		}
+	}
+	t.group(r.name)[t.self.ID] = struct{}{}
+	r.entered, r.shown = true, map[ID]string{t.self.ID: t.self.Nick}
+	for id := range t.groups[r.name] {
+		if p := t.users[id]; p != nil {
+			r.shown[id] = p.Nick
+		}
+	}
+	if t.phase == entering {
+		t.phase = open
+		t.show(Line{Kind: Connected, Nick: t.self.Nick, Node: t.self.ID.Node})
+	}
+	t.show(Line{Kind: Roster, Room: r.name, Names: slices.Compact(slices.Sorted(maps.Values(r.shown)))})
+	for _, l := range r.held {
+		t.do(Show{l})
+	}
+	r.held = nil
+	if r.dropped > 0 {
+		t.problem("%d messages came before the roster of %s and are lost", r.dropped, r.name)
+	}
+}
+
+// joined takes new members of a group.
+func (t *Talk) joined(group string, ids []ID) {
+	set := t.group(group)
+	r := t.room(group)
+	for _, id := range ids {
+		if _, ok := set[id]; ok {
+			continue
+		}
+		set[id] = struct{}{}
+		if t.users[id] == nil && (group == Users || r != nil) {
+			t.askFor(id, helloWait)
+		}
+		if p := t.users[id]; p != nil {
+			if group == Users {
+				t.hold(p)
+			}
+			t.appear(p)
+		}
+	}
+}
+
+// appear shows that somebody joined the rooms that this user is in, where it is so and has not been shown.
+func (t *Talk) appear(p *person) {
+	for _, r := range t.rooms {
+		if !r.entered || !t.in(r.name, p.ID) {
+			continue
+		}
+		if _, ok := r.shown[p.ID]; ok || !t.showable(p.ID) {
+			continue
+		}
+		t.sayFarewell(p.ID.Node)
+		r.shown[p.ID] = p.Nick
+		t.show(Line{Kind: JoinedRoom, Room: r.name, Nick: p.Nick})
+	}
+}
+
+// left takes members that left a group. Who left the users has left everything.
+func (t *Talk) left(group string, ids []ID, lost bool) {
+	for _, id := range ids {
+		if id == t.self.ID {
+			delete(t.groups[group], id)
+			continue
+		}
+		t.leftOne(group, id, lost)
+		if group == Users {
+			for _, r := range t.rooms {
+				t.leftOne(r.name, id, lost)
+			}
+			t.undeliverable(id)
+			t.forget(id)
+		}
+	}
+	if len(t.groups[group]) == 0 {
+		delete(t.groups, group)
+	}
+}
+
+func (t *Talk) leftOne(group string, id ID, lost bool) {
+	delete(t.groups[group], id)
+	if !t.in(Users, id) {
+		delete(t.asks, id)
+	}
+	r := t.room(group)
+	if r == nil || !r.entered {
+		return
+	}
+	nick, ok := r.shown[id]
+	if !ok {
+		return
+	}
+	delete(r.shown, id)
+	l := Line{Kind: LeftRoom, Room: group, Nick: nick, Lost: lost, Time: t.now}
+	if !lost || !t.nodes[id.Node] {
+		t.show(l)
+		return
+	}
+	f := t.gone[id.Node]
+	if f == nil {
+		f = &farewell{by: t.now.Add(OrderWait)}
+		t.gone[id.Node] = f
+		t.at(f.by)
+	}
+	f.lines = append(f.lines, l)
+}
+
+// said shows a message to a room or to everybody.
+func (t *Talk) said(ev Said) {
+	if len(ev.Text) > MaxText || CheckName(ev.From.Nick) != nil {
+		return
+	}
+	mine := ev.From.ID == t.self.ID
+	if !mine {
+		t.learn(ev.From, true)
+	}
+	if t.phase == over {
+		return
+	}
+	if ev.Room == "" {
+		t.show(Line{Kind: ToAll, Nick: t.nick(ev.From), Text: ev.Text, Mine: mine})
+		return
+	}
+	r := t.room(ev.Room)
+	if r == nil {
+		return
+	}
+	if !mine {
+		// It speaks, so it is here: the news of it is on its way.
+		t.group(ev.Room)[ev.From.ID] = struct{}{}
+		if p := t.users[ev.From.ID]; p != nil {
+			t.appear(p)
+		}
+	}
+	t.showIn(r, Line{Kind: Message, Room: ev.Room, Nick: t.nick(ev.From), Text: ev.Text, Mine: mine})
+}
+
+// sayHere sends a line to the current room.
+func (t *Talk) sayHere(text string) {
+	if r := t.current(); r != nil {
+		t.say(r.name, text)
+	} else {
+		t.problem("you are in no room: /join ROOM")
+	}
+}
+
+// say sends a message to a room, or to everybody when room is empty.
+func (t *Talk) say(room, text string) {
+	if t.fits(text) {
+		t.do(Say{Room: room, Text: text})
+	}
+}
+
+func (t *Talk) fits(text string) bool {
+	if len(text) > MaxText {
+		t.problem("message too long: %d bytes, at most %d", len(text), MaxText)
+		return false
+	}
+	return true
+}
+
+func (t *Talk) leaveCommand(args []string) {
+	r := t.current()
+	if len(args) == 1 {
+		r = t.room(args[0])
+	}
+	if r == nil {
+		if len(args) == 1 {
+			t.problem("you are not in %s", short(args[0]))
+		} else {
+			t.problem("you are in no room: /join ROOM")
+		}
+		return
+	}
+	t.rooms = slices.DeleteFunc(t.rooms, func(x *room) bool { return x == r })
+	delete(t.groups[r.name], t.self.ID)
+	t.do(Leave{r.name})
+	t.show(Line{Kind: LeftRoom, Room: r.name, Nick: t.self.Nick, Mine: true})
+}
+
+func (t *Talk) whoCommand(args []string) {
+	switch r := t.current(); {
+	case len(args) == 1:
+		if CheckName(args[0]) != nil || len(t.groups[args[0]]) == 0 {
+			t.problem("no such room: %s", short(args[0]))
+			return
+		}
+		t.showRoster(args[0])
+	case r != nil:
+		t.showRoster(r.name)
+	default:
+		t.problem("you are in no room: /who ROOM")
+	}
+}
+
+// showRoster shows who is in a room.
+func (t *Talk) showRoster(name string) {
+	t.show(Line{Kind: Roster, Room: name, Names: t.nicks(name)})
+}
+
+// nicks are the sorted nicks of those in a group whose nick is known.
+func (t *Talk) nicks(group string) []string {
+	var out []string
+	for id := range t.groups[group] {
+		if id == t.self.ID {
+			out = append(out, t.self.Nick)
+		} else if p := t.users[id]; p != nil {
+			out = append(out, p.Nick)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (t *Talk) usersCommand([]string) {
+	t.show(Line{Kind: List, Text: "users", Names: t.nicks(Users)})
+}
+
+func (t *Talk) roomsCommand([]string) {
+	var out []string
+	for name, members := range t.groups {
+		if CheckName(name) == nil && len(members) > 0 {
+			out = append(out, fmt.Sprintf("%s (%d)", name, len(members)))
+		}
+	}
+	slices.Sort(out)
+	t.show(Line{Kind: List, Text: "rooms", Names: out})
+}
+
+func (t *Talk) nodesCommand([]string) {
+	names := append(slices.Collect(maps.Keys(t.nodes)), t.self.ID.Node)
+	slices.Sort(names)
+	t.show(Line{Kind: List, Text: "nodes", Names: names})
+}
+
+func (t *Talk) historyCommand([]string) {
+	t.problem("no history: this mesh has no store node that keeps the messages of its rooms")
+}
+
+func (t *Talk) helpCommand([]string) {
+	t.show(Line{Kind: List, Text: "commands", Names: Commands()})
+}

@@ -1,0 +1,229 @@
+package talk
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write what the scripts print into their files")
+
+// TestTalk runs the scripts of testdata. A script is events, each on a line that begins with ">", and under each the
+// actions that it leads to. A user is NICK@NODE, or NICK for NICK@NICK; "+200ms" lets time pass.
+func TestTalk(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := runScript(t, string(want))
+			if got == string(want) {
+				return
+			}
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
+		})
+	}
+}
+
+var epoch = time.Unix(1_000_000_000, 0)
+
+// runScript runs the events of a script and returns it with the actions that they led to.
+func runScript(t *testing.T, script string) string {
+	var out strings.Builder
+	talk := New(Config{Self: User{ID: id("me"), Nick: "me"}, Room: "lobby", Now: epoch})
+	now := epoch
+	sc := bufio.NewScanner(strings.NewReader(script))
+	for sc.Scan() {
+		line := sc.Text()
+		if strings.HasPrefix(line, "#") || line == "" {
+			fmt.Fprintln(&out, line)
+		}
+		if !strings.HasPrefix(line, "> ") {
+			continue
+		}
+		fmt.Fprintln(&out, line)
+		if after, ok := strings.CutPrefix(line, "> +"); ok {
+			d, err := time.ParseDuration(after)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			for end := now.Add(d); ; {
+				wake := talk.Wake()
+				if wake.IsZero() || wake.After(end) {
+					now = end
+					break
+				}
+				now = wake
+				printActions(&out, talk.Handle(now, Tick{}))
+			}
+			continue
+		}
+		printActions(&out, talk.Handle(now, parseEvent(t, line[2:])))
+	}
+	return out.String()
+}
+
+func printActions(out *strings.Builder, actions []Action) {
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Show:
+			fmt.Fprintln(out, a.Line.Format())
+		case Ask:
+			fmt.Fprintf(out, "  ask %s as %s\n", a.To.Node, userString(a.User))
+		case Answer:
+			var us []string
+			for _, u := range a.Users {
+				us = append(us, userString(u))
+			}
+			fmt.Fprintf(out, "  answer %s: %s\n", a.To.Node, strings.Join(us, " "))
+		case Announce:
+			fmt.Fprintf(out, "  announce %s\n", userString(a.User))
+		case Tell:
+			fmt.Fprintf(out, "  tell %s %d %q\n", a.To.Node, a.Seq, a.Text)
+		case Confirm:
+			fmt.Fprintf(out, "  confirm %s %d\n", a.To.Node, a.Seq)
+		case Refuse:
+			fmt.Fprintf(out, "  refuse %s, held on %s, try %s\n", a.Nick, a.Holder.Node, a.Suggestion)
+		default:
+			fmt.Fprintf(out, "  %s %q\n", strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", a), "talk.")), fmt.Sprint(a))
+		}
+	}
+}
+
+// id is the process of a user: "NICK" or "NICK@NODE", whose node is all that counts.
+func id(s string) ID {
+	_, node, ok := strings.Cut(s, "@")
+	if !ok {
+		node = s
+	}
+	num := uint64(0)
+	for _, c := range s {
+		num = num*31 + uint64(c)
+	}
+	if s == "me" || !ok {
+		num = 1
+	}
+	return ID{Node: node, Incarnation: 1, Num: num}
+}
+
+// user parses NICK[@NODE][:SINCE][:rREV][?]: since in seconds after the epoch, "?" not settled.
+func user(s string) User {
+	s, claim := strings.CutSuffix(s, "?")
+	parts := strings.Split(s, ":")
+	nick, _, _ := strings.Cut(parts[0], "@")
+	u := User{ID: id(parts[0]), Nick: nick, Settled: !claim, Since: epoch.UnixNano() - int64(time.Hour)}
+	for _, p := range parts[1:] {
+		if rev, ok := strings.CutPrefix(p, "r"); ok {
+			n, _ := strconv.Atoi(rev)
+			u.Rev = uint32(n)
+		} else if n, err := strconv.Atoi(p); err == nil {
+			u.Since = epoch.Add(time.Duration(n) * time.Second).UnixNano()
+		} else if nick, ok := strings.CutPrefix(p, "="); ok {
+			u.Nick = nick
+		}
+	}
+	return u
+}
+
+func userString(u User) string {
+	s := u.Nick
+	if !u.Settled {
+		s += "?"
+	}
+	return s
+}
+
+func ids(s []string) []ID {
+	var out []ID
+	for _, x := range s {
+		out = append(out, user(x).ID)
+	}
+	return out
+}
+
+// parseEvent parses "word arguments".
+func parseEvent(t *testing.T, s string) Event {
+	t.Helper()
+	word, rest, _ := strings.Cut(s, " ")
+	args := strings.Fields(rest)
+	switch word {
+	case "opened":
+		ev := Opened{Groups: map[string][]ID{}}
+		for _, a := range args {
+			name, list, _ := strings.Cut(a, "=")
+			if name == "nodes" {
+				ev.Nodes = strings.Split(list, ",")
+			} else {
+				ev.Groups[name] = ids(strings.Split(list, ","))
+			}
+		}
+		return ev
+	case "in":
+		if unquoted, err := strconv.Unquote(rest); err == nil {
+			rest = unquoted
+		}
+		return Input{rest}
+	case "toolong":
+		n, _ := strconv.Atoi(rest)
+		return TooLong{n}
+	case "end":
+		return End{}
+	case "nodeup":
+		return NodeUp{args[0]}
+	case "nodedown":
+		return NodeDown{args[0], args[1]}
+	case "joined":
+		return Joined{args[0], ids(args[1:])}
+	case "left":
+		return Left{Group: args[0], IDs: ids(args[1:])}
+	case "lost":
+		return Left{Group: args[0], IDs: ids(args[1:]), Lost: true}
+	case "hello":
+		return Hello{user(args[0])}
+	case "asked":
+		return Asked{user(args[0])}
+	case "known":
+		ev := Known{From: user(args[0]).ID}
+		for _, a := range args[1:] {
+			ev.Users = append(ev.Users, user(a))
+		}
+		return ev
+	case "said":
+		room, text, _ := strings.Cut(strings.TrimPrefix(rest, args[0]+" "), " ")
+		if unquoted, err := strconv.Unquote(text); err == nil {
+			text = unquoted
+		}
+		if room == "all" {
+			room = ""
+		}
+		return Said{From: user(args[0]), Room: room, Text: text}
+	case "told":
+		seq, _ := strconv.Atoi(args[1])
+		return Told{From: user(args[0]), Seq: uint64(seq), Text: args[2]}
+	case "confirmed":
+		seq, _ := strconv.Atoi(args[0])
+		return Confirmed{uint64(seq)}
+	case "undelivered":
+		seq, _ := strconv.Atoi(args[0])
+		return Undelivered{uint64(seq), strings.Join(args[1:], " ")}
+	}
+	t.Fatalf("unknown event %q", s)
+	return nil
+}

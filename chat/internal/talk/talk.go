@@ -1,0 +1,225 @@
+package talk
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Users is the group of all users of the mesh. No room can have this name.
+const Users = "[users]"
+
+// Config is what a Talk starts with.
+type Config struct {
+	// Self is the user: ID and Nick.
+	Self User
+	// Room is the first room.
+	Room string
+	// Now is when the nick is claimed.
+	Now time.Time
+}
+
+// phase is how far the start has come.
+type phase uint8
+
+const (
+	claiming phase = iota // the nick is claimed, the others are being asked for theirs
+	entering              // the nick is ours, the first room is being entered
+	open                  // the first line has been shown
+	ending                // no more input is taken
+	over                  // Quit or Refuse went out
+)
+
+// Talk is the chat of one user. Make it with New; give it every event with Handle, and a Tick at Wake.
+type Talk struct {
+	self     User
+	commands []command
+	phase    phase
+	opened   bool      // the Opened event has come
+	openBy   time.Time // the first line comes by then
+
+	groups map[string]map[ID]struct{} // who is in which group, as the mesh says
+	users  map[ID]*person             // who has said hello
+	holder map[string]ID              // who has the best right to a nick
+	asks   map[ID]*ask                // whose nick is being asked for
+	nodes  map[string]bool            // the other nodes that are up
+	early  map[string]time.Time       // nodes whose users came before them, and until when they wait
+	gone   map[string]*farewell       // nodes whose users went before them
+
+	rooms  []*room // the rooms this user is in, the current one last
+	direct map[uint64]sent
+	seq    uint64
+
+	now  time.Time
+	wake time.Time
+	out  []Action
+}
+
+// New returns the chat of one user. Its first event must be Opened, though hellos may come before it.
+func New(cfg Config) *Talk {
+	self := cfg.Self
+	self.Since, self.Settled = cfg.Now.UnixNano(), false
+	t := &Talk{
+		self:     self,
+		commands: commands(),
+		openBy:   cfg.Now.Add(OpenWait),
+		groups:   map[string]map[ID]struct{}{},
+		users:    map[ID]*person{},
+		holder:   map[string]ID{},
+		asks:     map[ID]*ask{},
+		nodes:    map[string]bool{},
+		early:    map[string]time.Time{},
+		gone:     map[string]*farewell{},
+		direct:   map[uint64]sent{},
+		now:      cfg.Now,
+	}
+	t.rooms = []*room{{name: cfg.Room}}
+	t.at(t.openBy)
+	return t
+}
+
+// Self is the user as the others see it now.
+func (t *Talk) Self() User { return t.self }
+
+// Wake is when the next Tick is due, zero for never.
+func (t *Talk) Wake() time.Time { return t.wake }
+
+// Ready says that input may be given. It is not before the first line, and not while a room is being entered, so that
+// what a script sends next is shown behind the roster. What is given all the same is taken.
+func (t *Talk) Ready() bool {
+	return t.phase >= open && !slices.ContainsFunc(t.rooms, func(r *room) bool { return !r.entered })
+}
+
+// Handle takes an event and returns what to do, in order. The slice is valid until the next call. now must not go back.
+func (t *Talk) Handle(now time.Time, ev Event) []Action {
+	clear(t.out)
+	t.now, t.out = now, t.out[:0]
+	if t.phase == over {
+		return nil
+	}
+	t.handle(ev)
+	if !t.wake.IsZero() && !now.Before(t.wake) {
+		t.tick()
+	}
+	t.progress()
+	return t.out
+}
+
+func (t *Talk) handle(ev Event) {
+	switch ev := ev.(type) {
+	case Opened:
+		t.open(ev)
+	case Input:
+		t.input(ev.Text)
+	case TooLong:
+		t.problem("message too long: %d bytes, at most %d", ev.Bytes, MaxText)
+	case End:
+		t.end()
+	case NodeUp:
+		t.nodeUp(ev.Node)
+	case NodeDown:
+		t.nodeDown(ev.Node, ev.Reason)
+	case Joined:
+		t.joined(ev.Group, ev.IDs)
+	case Left:
+		t.left(ev.Group, ev.IDs, ev.Lost)
+	case Hello:
+		t.learn(ev.User, true)
+	case Asked:
+		t.asked(ev.User)
+	case Known:
+		for _, u := range ev.Users {
+			t.learn(u, u.ID == ev.From)
+		}
+	case Said:
+		t.said(ev)
+	case Told:
+		t.told(ev)
+	case Confirmed:
+		delete(t.direct, ev.Seq)
+	case Undelivered:
+		t.undelivered(ev.Seq, ev.Reason)
+	case Failed:
+		t.problem("%s", ev.Text)
+	}
+}
+
+// progress takes the steps that wait for a condition instead of an event.
+func (t *Talk) progress() {
+	if t.phase == claiming && t.opened && (len(t.asks) == 0 || !t.now.Before(t.openBy)) {
+		t.settle()
+	}
+	for _, r := range t.rooms {
+		t.tryEnter(r)
+	}
+	if t.phase == ending {
+		t.tryQuit()
+	}
+}
+
+// tick does what has become due, and finds out what is due next.
+func (t *Talk) tick() {
+	t.wake = time.Time{}
+	if t.phase < open {
+		t.at(t.openBy)
+	}
+	t.tickAsks()
+	t.tickNodes()
+	t.tickPeople()
+	t.tickDirect()
+	for _, r := range t.rooms {
+		if !r.entered {
+			t.at(r.by)
+		}
+	}
+}
+
+// at asks for a Tick at a time. One in the past is due now, which tick handles by its own comparison.
+func (t *Talk) at(when time.Time) {
+	if when.After(t.now) && (t.wake.IsZero() || when.Before(t.wake)) {
+		t.wake = when
+	}
+}
+
+func (t *Talk) do(a Action) { t.out = append(t.out, a) }
+
+// show shows a line. Before the first line of all it waits for that one.
+func (t *Talk) show(l Line) {
+	l.Time = t.now
+	if t.phase < open {
+		t.rooms[0].hold(l)
+		return
+	}
+	t.do(Show{l})
+}
+
+func (t *Talk) problem(format string, args ...any) {
+	t.show(Line{Kind: Problem, Text: fmt.Sprintf(format, args...)})
+}
+
+// end begins the end: nothing more is said, and direct messages get a last chance to arrive.
+func (t *Talk) end() {
+	switch {
+	case t.phase >= ending:
+		return
+	case t.phase < open:
+		t.phase = over
+		t.do(Quit{})
+		return
+	}
+	t.phase = ending
+	for seq, d := range t.direct {
+		if by := t.now.Add(endWait); d.by.After(by) {
+			d.by = by
+			t.direct[seq] = d
+		}
+		t.at(t.direct[seq].by)
+	}
+}
+
+func (t *Talk) tryQuit() {
+	if len(t.direct) == 0 {
+		t.phase = over
+		t.do(Quit{})
+	}
+}
