@@ -1,0 +1,280 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
+)
+
+// Account is a space of subjects with connections of its own. Nothing crosses from one to another, and each has its own
+// TCP connection between two servers, so order exists within an account only.
+type Account string
+
+const (
+	// App carries sessions and their frames.
+	App Account = "APP"
+	// Control carries ticks, acknowledgements and goodbyes.
+	Control Account = "CTL"
+	// systemAccount is the server's own; no connection is given out for it.
+	systemAccount = "SYS"
+)
+
+const (
+	// connectTimeout bounds the hand-shake of an in-process connection. It takes well under a millisecond on an idle
+	// machine; the bound is for one that is overloaded.
+	connectTimeout = 5 * time.Second
+	// reconnectWait is the pause before a connection that the server cut comes back.
+	reconnectWait = 50 * time.Millisecond
+	// listenPoll is how often Start looks whether the listener stands, should the server not say so.
+	listenPoll = 5 * time.Millisecond
+	// closeTimeout bounds Close. The server's own bounds (dial 1 s, TLS handshake 2 s) end it sooner.
+	closeTimeout = 5 * time.Second
+)
+
+// Config says how to run the embedded server. Mesh, ServerName and, unless Plaintext is set, Cookie are required.
+type Config struct {
+	// Mesh is the name of the mesh. Servers of another mesh are refused. No white space.
+	Mesh string
+	// ServerName must be unique in the mesh: a node's name plus its incarnation. No white space.
+	ServerName string
+	// Listen is the cluster listener, HOST:PORT or HOST:FROM-TO for the first free port of a range. Empty: 127.0.0.1:0,
+	// any free port on loopback.
+	Listen string
+	// Advertise is the HOST:PORT handed to peers. Empty: the address of this host they see, with the listener's port.
+	Advertise string
+	// Cookie is the mesh's secret, at least 16 bytes. Mutual TLS on routes is derived from it and from Mesh.
+	Cookie []byte
+	// Plaintext turns TLS on routes off. It is refused with ErrInsecure unless Listen is on loopback.
+	Plaintext bool
+	// SNI is a DNS label sent in clear when this server dials, before ".kith.mesh". It lets a test network see who
+	// dials; nothing trusts it. Empty: "node".
+	SNI string
+	// Routes are HOST:PORT addresses to link to from the start; see SetRoutes.
+	Routes []string
+	// TickWindow is how long a peer may be silent before ticks give it up. Route pings and write deadlines are set
+	// slower. Zero: 4 s.
+	TickWindow time.Duration
+	// MaxPayload is the greatest message in bytes, headers included, at most 8 MiB. Zero: 1 MiB.
+	MaxPayload int
+	// OnRoute is told of route connections that come and go. It is called from inside the server's locks, from several
+	// goroutines, during Start too: it must neither block nor call the broker. May be nil.
+	OnRoute func(RouteEvent)
+	// Log takes the server's log: its notices at debug, its warnings and errors at warn. The zero Logger logs nothing.
+	Log zerolog.Logger
+}
+
+// Broker is a running embedded server. All methods may be called concurrently.
+type Broker struct {
+	cfg    Config
+	listen listenAddr
+	tls    *tls.Config
+	secret string // of in-process connections; never leaves this process
+	server *server.Server
+	log    *serverLog
+	addr   string
+	port   int
+
+	reload sync.Mutex // serialises SetRoutes and Redial; guards the field below
+	routes []string
+
+	mu      sync.Mutex // guards the fields below
+	conns   map[*nats.Conn]struct{}
+	closed  bool
+	stopped chan struct{} // closed when everything has ended
+}
+
+// Start runs an embedded server and returns when its cluster listener is bound and in-process connections work. It does
+// not wait for routes. ctx bounds the start only. Errors: ErrBadConfig, ErrInsecure, ErrCookieTooShort, ErrPortInUse,
+// ErrListen, ErrStart, ctx.Err().
+func Start(ctx context.Context, cfg Config) (*Broker, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	listen, err := parseListen(cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	if (cfg.Plaintext || len(cfg.Cookie) == 0) && !listen.isLoopback() {
+		return nil, fmt.Errorf("%w: %s", ErrInsecure, cfg.Listen)
+	}
+	var config *tls.Config
+	if !cfg.Plaintext {
+		if config, err = routeTLS(cfg.Cookie, cfg.Mesh, cfg.SNI); err != nil {
+			return nil, err
+		}
+	}
+	cfg.Cookie = nil // derived from; not needed again
+	for port := listen.from; ; port++ {
+		b := &Broker{
+			cfg: cfg, listen: listen, tls: config, port: port, secret: rand.Text(),
+			conns: make(map[*nats.Conn]struct{}), stopped: make(chan struct{}),
+		}
+		err := b.run(ctx)
+		if err == nil {
+			return b, nil
+		}
+		if !errors.Is(err, ErrPortInUse) || port >= listen.to {
+			return nil, err
+		}
+	}
+}
+
+// run starts the server on b.port and waits until it listens.
+func (b *Broker) run(ctx context.Context) error {
+	urls, err := routeURLs(b.cfg.Routes)
+	if err != nil {
+		return err
+	}
+	b.routes = append(b.routes, b.cfg.Routes...)
+	b.server, err = server.NewServer(b.serverOptions(b.port, urls))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadConfig, err)
+	}
+	b.log = newServerLog(b.cfg.Log, b.cfg.Mesh, b.cfg.OnRoute)
+	// Debug lines are on because one of them says that a route was registered. They are rare: none per message.
+	b.server.SetLoggerV2(b.log, true, false, false)
+	b.server.Start()
+	ready := make(chan error, 1)
+	go func() { ready <- b.awaitListener() }()
+	// The server is never shut down before it has bound its listener or given up: in between it would leave it open.
+	select {
+	case err := <-ready:
+		if err != nil {
+			b.server.Shutdown()
+		}
+		return err
+	case <-ctx.Done():
+		go func() {
+			<-ready
+			b.server.Shutdown()
+		}()
+		return ctx.Err()
+	}
+}
+
+// awaitListener waits until the cluster listener is bound, or the server says why it cannot be. That ends soon, except
+// that looking up a host name to listen on takes what the resolver takes.
+func (b *Broker) awaitListener() error {
+	poll := time.NewTicker(listenPoll)
+	defer poll.Stop()
+	listening := b.log.listening
+	for {
+		select {
+		case <-b.log.failed:
+			return b.log.fatalError()
+		case <-listening:
+			listening = nil
+		case <-poll.C:
+		}
+		// The line comes while the server holds its lock, which ClusterAddr waits for.
+		if a := b.server.ClusterAddr(); a != nil {
+			b.addr, b.port = a.String(), a.Port
+			return nil
+		}
+	}
+}
+
+// Addr returns the HOST:PORT that the cluster listener is bound to.
+func (b *Broker) Addr() string { return b.addr }
+
+// AdvertisedAddr returns the HOST:PORT at which peers reach this server: Config.Advertise, or else Addr.
+func (b *Broker) AdvertisedAddr() string {
+	if b.cfg.Advertise != "" {
+		return b.cfg.Advertise
+	}
+	return b.addr
+}
+
+// Connect opens an in-process connection to an account. It comes back by itself, 50 ms after the server cut it; what is
+// published in between fails at once. opts come after the defaults and may override them. The broker closes
+// the connection when it shuts down; the caller may close it before. Errors: ErrClosed, ErrBadConfig.
+func (b *Broker) Connect(a Account, opts ...nats.Option) (*nats.Conn, error) {
+	if a != App && a != Control {
+		return nil, fmt.Errorf("%w: no account %q", ErrBadConfig, a)
+	}
+	if b.isClosed() {
+		return nil, ErrClosed
+	}
+	nc, err := nats.Connect("", append(b.clientOptions(a), opts...)...)
+	if err != nil {
+		if b.isClosed() {
+			return nil, ErrClosed
+		}
+		return nil, fmt.Errorf("in-process connection: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		nc.Close()
+		return nil, ErrClosed
+	}
+	for old := range b.conns {
+		if old.IsClosed() {
+			delete(b.conns, old)
+		}
+	}
+	b.conns[nc] = struct{}{}
+	return nc, nil
+}
+
+func (b *Broker) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
+// Shutdown closes the connections given out, flushes what is queued for peers, and stops the server. It waits for the
+// end within ctx; when it returns ctx.Err() the rest ends by itself soon after. It may be called again, and from several
+// goroutines.
+func (b *Broker) Shutdown(ctx context.Context) error {
+	b.stop()
+	select {
+	case <-b.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close is Shutdown with a bound of its own, 5 s, which only a machine in trouble reaches.
+func (b *Broker) Close() error {
+	b.stop()
+	timeout := time.NewTimer(closeTimeout)
+	defer timeout.Stop()
+	select {
+	case <-b.stopped:
+		return nil
+	case <-timeout.C:
+		return fmt.Errorf("broker did not end within %v", closeTimeout)
+	}
+}
+
+func (b *Broker) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	b.closed = true
+	conns := b.conns
+	b.conns = nil
+	go func() {
+		defer close(b.stopped)
+		for nc := range conns {
+			nc.Close()
+		}
+		b.server.Shutdown()
+	}()
+}

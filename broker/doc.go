@@ -1,0 +1,23 @@
+// Package broker embeds the NATS server that carries a mesh, and hands out connections to it.
+//
+// Start runs one clustered server inside this process. Its cluster listener is the only port that others can use;
+// its client port is bound to loopback, admits nobody over TCP, and exists because clustering needs it. Programs of this
+// process reach it through in-memory connections, one account at a time:
+//
+//	b, err := broker.Start(ctx, broker.Config{Mesh: "kith", ServerName: "alice@host#1f", Cookie: cookie})
+//	nc, err := b.Connect(broker.App)
+//
+// # Promises
+//
+//  1. Closed by default. Routes use mutual TLS derived from the cookie. A listener that is not on loopback is refused
+//     without one. The cookie is in no log line and in no error.
+//  2. A failure to start is an error, never an exit of the process and never a silent half-start.
+//  3. Each account has one TCP connection per pair of servers, so what one connection publishes arrives in order.
+//  4. Everything ends: after Shutdown no goroutine, port or connection of the broker is left.
+//
+// # Routes
+//
+// A server learns the addresses of others from those it is linked to and links to them by itself; SetRoutes adds what
+// was lost. A route is a hint and not a session: it says that a TCP connection stands. OnRoute reports changes as soon as
+// the server knows of them, and Routes says what stands now. The package does not decide who is alive; see package node.
+package broker

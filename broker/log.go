@@ -1,0 +1,195 @@
+package broker
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+)
+
+// serverLog is the embedded server's logger. It passes lines on to zerolog, turns the server's fatal errors into an
+// error for Start, and reads route events out of a few lines, since the server has no other hook for them.
+//
+// The server calls it while it holds its own locks: nothing here may block or call back into the server. Events are
+// recognised by the format and by the types of the arguments, before anything is formatted.
+type serverLog struct {
+	log     zerolog.Logger
+	mesh    string
+	onRoute func(RouteEvent)
+
+	listening chan struct{} // closed when the cluster listener is bound
+	failed    chan struct{} // closed at the first fatal error
+
+	mu          sync.Mutex // guards the fields below
+	fatal       error
+	isListening bool
+	refusedAt   time.Time // when a refused hand-shake was last logged as a warning
+}
+
+// refusalQuiet is the least time between two warnings of refused hand-shakes. A node with another cookie knocks
+// several times a second for as long as it runs; each knock is an event, and a debug line.
+const refusalQuiet = 10 * time.Second
+
+func newServerLog(log zerolog.Logger, mesh string, onRoute func(RouteEvent)) *serverLog {
+	if onRoute == nil {
+		onRoute = func(RouteEvent) {}
+	}
+	return &serverLog{
+		log: log, mesh: mesh, onRoute: onRoute,
+		listening: make(chan struct{}), failed: make(chan struct{}),
+	}
+}
+
+// The endings of the server's formats that matter here. A connection puts "address - rid:n - " before its own.
+const (
+	formatListening  = "Listening for route connections on %s"
+	formatRegistered = "Registering remote route %q"
+	formatAccount    = "Registering remote route %q for account %q"
+	formatClosed     = "%s connection closed: %s"
+	formatClosedBy   = "%s connection closed: %s - %s"
+	formatHandshake  = "TLS %s handshake error: %v%s"
+	// formatPlaintext warns of passwords in the configuration. The only one is made at random by Start, kept in memory,
+	// and accepted from in-process connections alone.
+	formatPlaintext = "Plaintext passwords detected, use nkeys or bcrypt"
+)
+
+// Noticef implements server.Logger.
+func (l *serverLog) Noticef(format string, v ...any) {
+	switch {
+	case strings.HasSuffix(format, formatClosed), strings.HasSuffix(format, formatClosedBy):
+		l.closed(format, v)
+	case format == formatListening:
+		l.bound()
+	}
+	l.log.Debug().Msgf(format, v...)
+}
+
+// Debugf implements server.Logger.
+func (l *serverLog) Debugf(format string, v ...any) {
+	switch {
+	case strings.HasSuffix(format, formatRegistered) && len(v) == 1:
+		l.onRoute(RouteEvent{Kind: RouteUp, RemoteID: fmt.Sprint(v[0]), Detail: connectionOf(format)})
+	case strings.HasSuffix(format, formatAccount) && len(v) == 2:
+		l.onRoute(RouteEvent{
+			Kind: RouteUp, RemoteID: fmt.Sprint(v[0]), Account: Account(fmt.Sprint(v[1])), Detail: connectionOf(format),
+		})
+	}
+	l.log.Trace().Msgf(format, v...)
+}
+
+// Warnf implements server.Logger.
+func (l *serverLog) Warnf(format string, v ...any) {
+	if format == formatPlaintext {
+		return
+	}
+	l.log.Warn().Msgf(format, v...)
+}
+
+// Errorf implements server.Logger. The server goes on after such a line, so it is a warning here.
+func (l *serverLog) Errorf(format string, v ...any) {
+	if strings.HasSuffix(format, formatHandshake) && len(v) == 3 {
+		l.refused(format, v)
+		if !l.mayWarn() {
+			l.log.Debug().Msgf(format, v...)
+			return
+		}
+	}
+	l.log.Warn().Msgf(format, v...)
+}
+
+// Fatalf implements server.Logger. It keeps the first fatal error for Start; the process lives on.
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.log.Error().Msgf(format, v...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fatal == nil {
+		l.fatal = startError(fmt.Sprintf(format, v...), v)
+		close(l.failed)
+	}
+}
+
+// Tracef implements server.Logger. Tracing shows payloads and stays off.
+func (l *serverLog) Tracef(string, ...any) {}
+
+// mayWarn reports whether it is time to warn of a refused hand-shake again.
+func (l *serverLog) mayWarn() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if !l.refusedAt.IsZero() && now.Sub(l.refusedAt) < refusalQuiet {
+		return false
+	}
+	l.refusedAt = now
+	return true
+}
+
+func (l *serverLog) bound() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.isListening {
+		l.isListening = true
+		close(l.listening)
+	}
+}
+
+func (l *serverLog) fatalError() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
+
+// closed reports the end of a route connection. Connections that never said who they are, such as probes, are no routes
+// and go unreported, unless what went wrong is worth knowing.
+func (l *serverLog) closed(format string, v []any) {
+	if len(v) < 2 || v[0] != "Router" {
+		return
+	}
+	state, ok := v[1].(server.ClosedState)
+	if !ok {
+		l.onRoute(RouteEvent{Kind: RouteUnknown, Detail: fmt.Sprintf(format, v...)})
+		return
+	}
+	remote := ""
+	if len(v) == 3 {
+		remote = strings.TrimPrefix(fmt.Sprint(v[2]), "Remote: ")
+	}
+	reason := closeReasons[state]
+	if reason == CloseTLS {
+		return // the handshake's own line came before and says more
+	}
+	if remote == "" && !reason.refusal() {
+		return
+	}
+	event := RouteEvent{
+		Kind: RouteDown, Remote: remote, Reason: reason, ByPeer: reason.ByPeer(),
+		Detail: fmt.Sprintf("%s: %s", connectionOf(format), state),
+	}
+	if reason.refusal() {
+		event.Kind = RouteRefused
+		event.Detail = fmt.Sprintf("%s: %s", connectionOf(format), reason)
+	}
+	l.onRoute(event)
+}
+
+func (l *serverLog) refused(format string, v []any) {
+	event := RouteEvent{Kind: RouteRefused, Reason: CloseTLS}
+	cause, _ := v[1].(error)
+	if known := handshakeError(cause, l.mesh); known != nil {
+		event.Detail = fmt.Sprintf("%s: %v", connectionOf(format), known)
+	} else {
+		event.Detail = fmt.Sprintf("%s: TLS handshake: %v", connectionOf(format), v[1])
+	}
+	l.onRoute(event)
+}
+
+// connectionOf returns the address before a connection's own format: of "1.2.3.4:5 - rid:7 - text" the first part.
+func connectionOf(format string) string {
+	address, _, found := strings.Cut(format, " - ")
+	if !found {
+		return ""
+	}
+	return address
+}

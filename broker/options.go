@@ -1,0 +1,232 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	defaultListen     = "127.0.0.1:0"
+	defaultTickWindow = 4 * time.Second
+	defaultMaxPayload = 1 << 20
+	// maxPayload keeps a message well under maxPending.
+	maxPayload = 8 << 20
+	// maxPending is how many bytes may wait for an in-process connection before the server cuts it.
+	maxPending = 64 << 20
+	// minPing is the least interval of route pings.
+	minPing = 5 * time.Second
+	// maxPing is the greatest interval the server accepts for routes; it cuts silently, so count more pings instead.
+	maxPing = 30 * time.Second
+	// connectRetries is how often an address learned from others is dialled again. The owner of the broker knows better
+	// who should be there, and says so with SetRoutes; this only bridges short breaks.
+	connectRetries = 60
+	// handshakeTimeout bounds a TLS handshake, and with it how long Shutdown waits for one that hangs.
+	handshakeTimeout = 2 * time.Second
+	// maxPorts bounds a port range.
+	maxPorts = 1000
+)
+
+// withDefaults checks the configuration and fills in what was left zero.
+func (c Config) withDefaults() (Config, error) {
+	switch {
+	case c.Mesh == "" || strings.ContainsAny(c.Mesh, " \t\r\n"):
+		return c, fmt.Errorf("%w: mesh name %q", ErrBadConfig, c.Mesh)
+	case c.ServerName == "" || strings.ContainsAny(c.ServerName, " \t\r\n"):
+		return c, fmt.Errorf("%w: server name %q", ErrBadConfig, c.ServerName)
+	case c.MaxPayload < 0 || c.MaxPayload > maxPayload:
+		return c, fmt.Errorf("%w: payload limit of %d bytes is over %d", ErrBadConfig, c.MaxPayload, maxPayload)
+	case c.TickWindow < 0:
+		return c, fmt.Errorf("%w: tick window %v", ErrBadConfig, c.TickWindow)
+	}
+	if c.Listen == "" {
+		c.Listen = defaultListen
+	}
+	if c.TickWindow == 0 {
+		c.TickWindow = defaultTickWindow
+	}
+	if c.MaxPayload == 0 {
+		c.MaxPayload = defaultMaxPayload
+	}
+	if c.Advertise != "" {
+		if _, err := routeURL(c.Advertise); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// listenAddr is a parsed Config.Listen.
+type listenAddr struct {
+	host     string
+	from, to int // 0 for any free port
+}
+
+func parseListen(s string) (listenAddr, error) {
+	host, ports, err := net.SplitHostPort(s)
+	if err != nil {
+		return listenAddr{}, fmt.Errorf("%w: listen address %q: want HOST:PORT or HOST:FROM-TO", ErrBadConfig, s)
+	}
+	if host == "" {
+		host = "0.0.0.0"
+	}
+	first, last, isRange := strings.Cut(ports, "-")
+	if !isRange {
+		last = first
+	}
+	from, err1 := strconv.ParseUint(first, 10, 16)
+	to, err2 := strconv.ParseUint(last, 10, 16)
+	switch {
+	case err1 != nil || err2 != nil || from > to || isRange && from == 0:
+		return listenAddr{}, fmt.Errorf("%w: listen address %q: bad port", ErrBadConfig, s)
+	case to-from >= maxPorts:
+		return listenAddr{}, fmt.Errorf("%w: listen address %q: more than %d ports", ErrBadConfig, s, maxPorts)
+	}
+	return listenAddr{host: host, from: int(from), to: int(to)}, nil
+}
+
+// isLoopback reports whether only this host can reach the address.
+func (a listenAddr) isLoopback() bool {
+	if a.host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(a.host)
+	return err == nil && ip.IsLoopback()
+}
+
+// routeURL makes the server's form of HOST:PORT.
+func routeURL(addr string) (*url.URL, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		return nil, fmt.Errorf("%w: address %q: want HOST:PORT", ErrBadConfig, addr)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return nil, fmt.Errorf("%w: address %q: bad port", ErrBadConfig, addr)
+	}
+	u, err := url.Parse("nats-route://" + addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: address %q", ErrBadConfig, addr)
+	}
+	return u, nil
+}
+
+func routeURLs(addrs []string) ([]*url.URL, error) {
+	urls := make([]*url.URL, 0, len(addrs))
+	seen := make(map[string]bool, len(addrs))
+	for _, addr := range addrs {
+		if seen[addr] {
+			continue
+		}
+		seen[addr] = true
+		u, err := routeURL(addr)
+		if err != nil {
+			return nil, err
+		}
+		urls = append(urls, u)
+	}
+	return urls, nil
+}
+
+// serverOptions builds the embedded server's options from scratch. The server keeps and changes what it is given, so
+// every start and every reload needs a fresh one, equal to the first in all but the routes.
+func (b *Broker) serverOptions(port int, routes []*url.URL) *server.Options {
+	if port == 0 {
+		port = -1 // zero would turn clustering off
+	}
+	ping, pings, writeDeadline := routeTimeouts(b.cfg.TickWindow)
+	app, ctl, sys := server.NewAccount(string(App)), server.NewAccount(string(Control)), server.NewAccount(systemAccount)
+	return &server.Options{
+		ServerName:    b.cfg.ServerName,
+		Host:          "127.0.0.1",
+		Port:          -1, // the server cannot cluster without a client listener; nobody is admitted on it
+		NoSigs:        true,
+		NoLog:         true,
+		MaxPayload:    int32(b.cfg.MaxPayload),
+		MaxPending:    maxPending,
+		Accounts:      []*server.Account{app, ctl, sys},
+		Users:         []*server.User{b.user(app), b.user(ctl)},
+		SystemAccount: systemAccount,
+		Routes:        routes,
+		Cluster: server.ClusterOpts{
+			Name:           b.cfg.Mesh,
+			Host:           b.listen.host,
+			Port:           port,
+			Advertise:      b.cfg.Advertise,
+			NoAdvertise:    true,
+			PoolSize:       1,
+			PinnedAccounts: []string{string(App), string(Control)},
+			ConnectRetries: connectRetries,
+			ConnectBackoff: true,
+			Compression:    server.CompressionOpts{Mode: server.CompressionOff},
+			PingInterval:   ping,
+			MaxPingsOut:    pings,
+			WriteDeadline:  writeDeadline,
+			TLSConfig:      b.tls,
+			TLSTimeout:     handshakeTimeout.Seconds(),
+		},
+	}
+}
+
+// user admits in-process connections, and no others, to the account.
+func (b *Broker) user(account *server.Account) *server.User {
+	return &server.User{
+		Username:               account.Name,
+		Password:               b.secret,
+		Account:                account,
+		AllowedConnectionTypes: map[string]struct{}{"IN_PROCESS": {}},
+	}
+}
+
+// routeTimeouts returns the interval of route pings, how many may be unanswered, and the write deadline of routes. All
+// are slower than the tick window: a silent peer is the ticks' to find, and a route must not end first and pass for one
+// that the peer closed (decision 9). A route is given up between 2 and 3 intervals after the peer fell silent.
+func routeTimeouts(window time.Duration) (ping time.Duration, pings int, writeDeadline time.Duration) {
+	ping, pings = max(window, minPing), 2
+	if ping > maxPing {
+		pings = int(ping/maxPing) + 2
+		ping = maxPing
+	}
+	return ping, pings, window + max(window/2, 2*time.Second)
+}
+
+// startError makes an error of a fatal line of the server. args are the line's arguments.
+func startError(text string, args []any) error {
+	for _, arg := range args {
+		cause, ok := arg.(error)
+		switch {
+		case !ok:
+		case errors.Is(cause, syscall.EADDRINUSE):
+			return fmt.Errorf("%w: %w", ErrPortInUse, cause)
+		default:
+			var op *net.OpError
+			if errors.As(cause, &op) {
+				return fmt.Errorf("%w: %w", ErrListen, cause)
+			}
+		}
+	}
+	return fmt.Errorf("%w: %s", ErrStart, text)
+}
+
+// clientOptions are the options of in-process connections, before those of the caller.
+func (b *Broker) clientOptions(a Account) []nats.Option {
+	return []nats.Option{
+		nats.InProcessServer(b.server),
+		nats.UserInfo(string(a), b.secret),
+		nats.Name(string(a)),
+		nats.Timeout(connectTimeout),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(0, 0), // nobody else competes for this server
+		nats.ReconnectBufSize(-1),  // publishing while cut off is an error, not a replay of old heartbeats
+		nats.IgnoreDiscoveredServers(),
+	}
+}
