@@ -82,8 +82,9 @@ type Broker struct {
 	addr   string
 	port   int
 
-	reload sync.Mutex // serialises SetRoutes and Redial; guards the field below
-	routes []string
+	reload  sync.Mutex // serialises SetRoutes and Redial; guards the fields below
+	seeds   []seed
+	serials int // of seeds so far
 
 	mu      sync.Mutex // guards the fields below
 	conns   map[*nats.Conn]struct{}
@@ -133,12 +134,12 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 
 // run starts the server on b.port and waits until it listens.
 func (b *Broker) run(ctx context.Context) error {
-	urls, err := routeURLs(b.cfg.Routes)
+	seeds, err := b.nextSeeds(b.cfg.Routes, nil)
 	if err != nil {
 		return err
 	}
-	b.routes = append(b.routes, b.cfg.Routes...)
-	b.server, err = server.NewServer(b.serverOptions(b.port, urls))
+	b.seeds = seeds
+	b.server, err = server.NewServer(b.serverOptions(b.port, seeds))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBadConfig, err)
 	}

@@ -119,26 +119,9 @@ func routeURL(addr string) (*url.URL, error) {
 	return u, nil
 }
 
-func routeURLs(addrs []string) ([]*url.URL, error) {
-	urls := make([]*url.URL, 0, len(addrs))
-	seen := make(map[string]bool, len(addrs))
-	for _, addr := range addrs {
-		if seen[addr] {
-			continue
-		}
-		seen[addr] = true
-		u, err := routeURL(addr)
-		if err != nil {
-			return nil, err
-		}
-		urls = append(urls, u)
-	}
-	return urls, nil
-}
-
 // serverOptions builds the embedded server's options from scratch. The server keeps and changes what it is given, so
 // every start and every reload needs a fresh one, equal to the first in all but the routes.
-func (b *Broker) serverOptions(port int, routes []*url.URL) *server.Options {
+func (b *Broker) serverOptions(port int, routes []seed) *server.Options {
 	if port == 0 {
 		port = -1 // zero would turn clustering off
 	}
@@ -155,7 +138,7 @@ func (b *Broker) serverOptions(port int, routes []*url.URL) *server.Options {
 		Accounts:      []*server.Account{app, ctl, sys},
 		Users:         []*server.User{b.user(app), b.user(ctl)},
 		SystemAccount: systemAccount,
-		Routes:        routes,
+		Routes:        seedURLs(routes),
 		Cluster: server.ClusterOpts{
 			Name:           b.cfg.Mesh,
 			Host:           b.listen.host,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -71,45 +72,93 @@ func (b *Broker) NumRemotes() int { return b.server.NumRemotes() }
 
 // SetRoutes replaces the addresses that this server dials until they answer, each HOST:PORT. New ones are dialled at
 // once; one that does not answer is tried again after 1 s, then 2 s, up to 30 s. An address that is dropped from the
-// list is no longer dialled, and *a route that stands on it is closed*: keep the addresses of linked peers in the list. A
-// connection that is just being made to a dropped address may still come up, and stays.
-// A list equal to the last does nothing. Calls wait for each other. Errors: ErrBadConfig (nothing changes), ErrClosed.
+// list is no longer dialled, and *a route made by dialling it from this list is closed*: keep the addresses of linked
+// peers in the list. A connection that is just being made to a dropped address may still come up, and stays.
+//
+// A list with the same addresses as the last does nothing. Calls wait for each other. Errors: ErrBadConfig (nothing
+// changes), ErrClosed.
 func (b *Broker) SetRoutes(addrs []string) error {
 	b.reload.Lock()
 	defer b.reload.Unlock()
-	return b.setRoutes(addrs)
+	return b.setSeeds(addrs, nil)
 }
 
-// Redial dials addresses of the list again now, without waiting for their turn. Routes that stand on them are closed
-// first, so it is for those that have none; addresses not in the list are ignored. Errors: ErrBadConfig, ErrClosed.
+// Redial dials addresses of the list again now, without waiting for their turn. A route made by dialling one from the
+// list is closed first, so it is for those that have none; addresses not in the list are ignored. Errors: ErrClosed.
 func (b *Broker) Redial(addrs ...string) error {
 	b.reload.Lock()
 	defer b.reload.Unlock()
-	all := b.routes
-	rest := slices.DeleteFunc(slices.Clone(all), func(a string) bool { return slices.Contains(addrs, a) })
-	if err := b.setRoutes(rest); err != nil {
-		return err
+	list := make([]string, len(b.seeds))
+	for i, s := range b.seeds {
+		list[i] = s.addr
 	}
-	return b.setRoutes(all)
+	return b.setSeeds(list, addrs)
 }
 
-func (b *Broker) setRoutes(addrs []string) error {
+// setSeeds makes addrs the list, and starts those in afresh anew. The caller holds b.reload.
+func (b *Broker) setSeeds(addrs, afresh []string) error {
 	if b.isClosed() {
 		return ErrClosed
 	}
-	urls, err := routeURLs(addrs)
+	seeds, err := b.nextSeeds(addrs, afresh)
 	if err != nil {
 		return err
 	}
-	if slices.Equal(addrs, b.routes) {
+	if sameSeeds(seeds, b.seeds) {
 		return nil
 	}
-	if err := b.server.ReloadOptions(b.serverOptions(b.port, urls)); err != nil {
+	if err := b.server.ReloadOptions(b.serverOptions(b.port, seeds)); err != nil {
 		if b.isClosed() {
 			return ErrClosed
 		}
 		return fmt.Errorf("changing routes: %w", err)
 	}
-	b.routes = slices.Clone(addrs)
+	b.seeds = seeds
 	return nil
+}
+
+// seed is an address of the list. Its URL ends in a serial number that the server ignores, except that it tells one
+// listing of an address from the next: an attempt that waits for its next turn gives up when its very URL is gone, so
+// an address that was dropped and listed again is dialled by one loop and not by two.
+type seed struct {
+	addr string
+	url  *url.URL
+}
+
+// nextSeeds returns the seeds for addrs, without repetitions: those of now where they stay, new ones for what is new or
+// to start afresh. The caller holds b.reload, or is alone.
+func (b *Broker) nextSeeds(addrs, afresh []string) ([]seed, error) {
+	next := make([]seed, 0, len(addrs))
+	for _, addr := range addrs {
+		same := func(s seed) bool { return s.addr == addr }
+		if slices.ContainsFunc(next, same) {
+			continue
+		}
+		if i := slices.IndexFunc(b.seeds, same); i >= 0 && !slices.Contains(afresh, addr) {
+			next = append(next, b.seeds[i])
+			continue
+		}
+		u, err := routeURL(addr)
+		if err != nil {
+			return nil, err
+		}
+		b.serials++
+		u.Path = "/" + strconv.Itoa(b.serials)
+		next = append(next, seed{addr, u})
+	}
+	return next, nil
+}
+
+func sameSeeds(x, y []seed) bool {
+	return len(x) == len(y) && !slices.ContainsFunc(x, func(s seed) bool { return !slices.Contains(y, s) })
+}
+
+// seedURLs copies the URLs, since the server keeps what it is given.
+func seedURLs(seeds []seed) []*url.URL {
+	urls := make([]*url.URL, len(seeds))
+	for i, s := range seeds {
+		u := *s.url
+		urls[i] = &u
+	}
+	return urls
 }

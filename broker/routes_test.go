@@ -2,6 +2,9 @@ package broker_test
 
 import (
 	"errors"
+	"net"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,4 +95,43 @@ func TestOneSeedMakesAFullMesh(t *testing.T) {
 		return true
 	})
 	t.Logf("full mesh of %d %v after the last start", len(all), time.Since(began))
+}
+
+// TestRedial lists an address where nobody listens, lets its attempts back off, and redials once somebody does.
+func TestRedial(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	a := start(t, "a", routes(addr))
+	for range 20 {
+		if err := a.Redial(addr, "127.0.0.1:1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One loop for each of the four connections of a pair. Those of earlier listings must give up, or a mesh that
+	// redials its dead peers would gather them for ever.
+	eventually(t, "end of old attempts", func() bool { return goroutinesIn("connectToRoute") == 4 })
+	start(t, "b", func(c *broker.Config) { c.Listen = addr })
+	began := time.Now()
+	if err := a.Redial(addr); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "route", func() bool { return linked(a, "b") })
+	t.Logf("linked %v after Redial", time.Since(began))
+}
+
+// goroutinesIn counts the goroutines that have the function on their stack.
+func goroutinesIn(function string) int {
+	buf := make([]byte, 1<<20)
+	stacks := string(buf[:runtime.Stack(buf, true)])
+	count := 0
+	for _, one := range strings.Split(stacks, "\n\n") {
+		if strings.Contains(one, "."+function+"(") {
+			count++
+		}
+	}
+	return count
 }
