@@ -1,0 +1,80 @@
+package config
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+)
+
+// Validate checks every value by the rules of its key, and the values against each other. Zero values pass: they mean
+// the default. The error is an [*Error]. Load calls it; only who changed or made a Config needs to.
+func (c *Config) Validate() error {
+	var scratch Config
+	for i := range keys {
+		k := &keys[i]
+		words := k.field(c).words()
+		if len(words) == 0 {
+			continue
+		}
+		if err := k.field(&scratch).set(words); err != nil {
+			e := &Error{Key: k.name, Value: strings.Join(words, ","), Origin: c.origins[k.name].place, Allowed: k.allowed, Err: err}
+			if k.secret {
+				e.Value = hidden
+			}
+			return e
+		}
+	}
+	return c.checkTogether()
+}
+
+// checkTogether holds the rules that concern several keys.
+func (c *Config) checkTogether() error {
+	client := c.Mode == ModeLeaf || c.Mode == ModeExternal
+	switch {
+	case client && len(c.Servers) == 0:
+		return c.Reject("mode", errors.New("needs --servers, which is empty"))
+	case !client && len(c.Servers) > 0:
+		return c.Reject("servers", errors.New("is only for the modes leaf and external"))
+	case c.Cookie != "" && c.CookieFile != "":
+		return c.Reject("cookie-file", errors.New("stands beside a cookie: give one of them"))
+	}
+	return nil
+}
+
+// settleCookie lets a cookie or cookie file that was given nearer to the user replace the other one.
+func (c *Config) settleCookie() {
+	if c.Cookie == "" || c.CookieFile == "" {
+		return
+	}
+	switch secret, file := c.origins["cookie"].rank, c.origins["cookie-file"].rank; {
+	case secret < file:
+		c.CookieFile = ""
+	case file < secret:
+		c.Cookie = ""
+	}
+}
+
+// settlePaths makes paths absolute, and finds the data dir.
+func (c *Config) settlePaths() error {
+	if c.DataDir == "" {
+		dir, err := stateDir()
+		if err != nil {
+			return c.Reject("data-dir", err)
+		}
+		c.DataDir = dir
+	}
+	for _, p := range []struct {
+		key  string
+		path *string
+	}{{"data-dir", &c.DataDir}, {"cookie-file", &c.CookieFile}} {
+		if *p.path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*p.path)
+		if err != nil {
+			return c.Reject(p.key, err)
+		}
+		*p.path = abs
+	}
+	return nil
+}
