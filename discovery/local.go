@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,19 +41,24 @@ func (l *LocalStrategy) Run(ctx context.Context, self Self, found func([]Candida
 	}
 	w := watchFolder(meshDir(l.dataDir, self.Mesh))
 	defer w.close()
+	pause := backoff{base: localPoll, limit: maxBackoff}
 	var last []Candidate
 	first := true
 	for {
 		w.renew()
+		wait := jitter(localPoll)
 		entries, err := List(l.dataDir, self.Mesh)
 		if err != nil {
 			fail(fmt.Errorf("local: %w", err))
+			wait = pause.next()
+		} else {
+			pause.reset()
 		}
 		if list := localCandidates(entries, self); first || !slices.Equal(list, last) {
 			first, last = false, list
 			found(slices.Clone(list))
 		}
-		if !w.wait(ctx, localPoll*3/4+rand.N(localPoll/2)) {
+		if !w.wait(ctx, wait) {
 			return nil
 		}
 	}
@@ -119,7 +123,7 @@ func (f *folder) wait(ctx context.Context, d time.Duration) bool {
 			return true
 		case ev := <-events:
 			const ops = fsnotify.Create | fsnotify.Remove | fsnotify.Rename
-			changed = filepath.Ext(ev.Name) == entrySuffix && ev.Op&ops != 0
+			changed = ev.Op&ops != 0 && (filepath.Ext(ev.Name) == entrySuffix || ev.Name == f.dir)
 		case <-errs:
 			changed = true // the queue overflowed, so something was missed
 		}

@@ -1,0 +1,293 @@
+package discovery
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// DefaultGroup is the multicast group of gossip.
+	DefaultGroup = "233.252.1.32"
+	// DefaultGossipInterval is the mean pause between two announcements; each pause is random, from a third of it to
+	// five thirds.
+	DefaultGossipInterval = 3 * time.Second
+
+	// gossipHurry is the pause between the first announcements of a node, since a datagram may be lost.
+	gossipHurry = 300 * time.Millisecond
+	// gossipHurries is how many of them there are.
+	gossipHurries = 3
+	// gossipAnswer is the longest pause before a node that has just been heard of for the first time is answered.
+	gossipAnswer = 200 * time.Millisecond
+	// gossipQuiet is the shortest time between the announcement before and such an answer.
+	gossipQuiet = time.Second
+	// gossipCheck is how often interfaces and silent nodes are looked after.
+	gossipCheck = 10 * time.Second
+)
+
+// GossipConfig says how nodes announce themselves. The zero value means the defaults.
+type GossipConfig struct {
+	// Group is the multicast group and port, GROUP:PORT, IPv4 or IPv6. The default is 233.252.1.32:45892.
+	Group string
+	// TTL is how many routers an announcement may pass, plus one. The default is 1: it stays in the local network.
+	TTL int
+	// Interfaces are the network interfaces to use. The default is loopback for a node that is reached at a loopback
+	// address, and for others every interface that does multicast and is not loopback.
+	Interfaces []string
+	// Interval is the mean pause between two announcements. The default is DefaultGossipInterval.
+	Interval time.Duration
+	// Secret signs the announcements. The default is the mesh's cookie.
+	Secret []byte
+}
+
+// GossipStats counts datagrams since the strategy was made.
+type GossipStats struct {
+	// Sent and Received are all of them, this node's own included in both.
+	Sent, Received uint64
+	// Accepted are those that were news or a sign of life of a node of the mesh.
+	Accepted uint64
+	// BadSignature, BadClock, Replayed and Other are those given up: signed with another cookie, more than 30 s off this
+	// node's clock, seen before (as when two interfaces are on one network), and all else.
+	BadSignature, BadClock, Replayed, Other uint64
+}
+
+// GossipStrategy finds nodes by multicast. Make one with [Gossip].
+type GossipStrategy struct {
+	cfg   GossipConfig
+	open  func(ctx context.Context, self Self) (gossipSocket, error)
+	stats struct {
+		sent, received, accepted, signature, clock, replayed, other atomic.Uint64
+	}
+}
+
+// Gossip is the strategy of nodes that announce themselves by UDP multicast. An announcement holds the mesh, the node's
+// name, incarnation and address, the time and a nonce, and is signed with HMAC-SHA256 by a key derived from the cookie.
+// It is taken once, within 30 s of its time; a node that has not been heard of for 30 s is a candidate no more. What is
+// remembered is bounded: 4,096 nodes and 16,384 announcements.
+//
+// A wrong signature, a clock that differs and a second node with this node's name are reported, each at most once a
+// minute. Announcements of other meshes are ignored.
+func Gossip(cfg GossipConfig) *GossipStrategy {
+	if cfg.Group == "" {
+		cfg.Group = net.JoinHostPort(DefaultGroup, strconv.Itoa(DefaultPort))
+	}
+	if cfg.TTL == 0 {
+		cfg.TTL = 1
+	}
+	if cfg.Interval <= 0 {
+		cfg.Interval = DefaultGossipInterval
+	}
+	g := &GossipStrategy{cfg: cfg}
+	g.open = g.openUDP
+	return g
+}
+
+// Name is "gossip".
+func (g *GossipStrategy) Name() string { return "gossip" }
+
+// Stats returns the counters. It may be called at any time from anywhere.
+func (g *GossipStrategy) Stats() GossipStats {
+	s := &g.stats
+	return GossipStats{
+		Sent: s.sent.Load(), Received: s.received.Load(), Accepted: s.accepted.Load(),
+		BadSignature: s.signature.Load(), BadClock: s.clock.Load(), Replayed: s.replayed.Load(), Other: s.other.Load(),
+	}
+}
+
+// openUDP opens the real socket.
+func (g *GossipStrategy) openUDP(ctx context.Context, self Self) (gossipSocket, error) {
+	group, err := parseGroup(g.cfg.Group)
+	if err != nil {
+		return nil, err
+	}
+	return openUDP(ctx, group, g.cfg.TTL, func() ([]net.Interface, error) {
+		return chooseInterfaces(g.cfg.Interfaces, self.Addr)
+	})
+}
+
+// Run announces this node and listens until ctx ends. See [Strategy].
+func (g *GossipStrategy) Run(ctx context.Context, self Self, found func([]Candidate), fail func(error)) error {
+	key, err := g.check(self)
+	if err != nil {
+		return fmt.Errorf("%w: gossip: %w", ErrBadConfig, err)
+	}
+	r := &gossipRun{
+		GossipStrategy: g, self: self, key: key, found: found, fail: fail,
+		table: newGossipTable(self, key), complaints: make(map[error]complaint),
+		pause: backoff{base: g.cfg.Interval, limit: maxBackoff},
+	}
+	found(nil)
+	for {
+		err := r.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			continue // the interfaces have changed
+		}
+		fail(fmt.Errorf("gossip: %w", err))
+		if !sleep(ctx, r.pause.next()) {
+			return nil
+		}
+	}
+}
+
+// check returns the signing key, or why this configuration can never work.
+func (g *GossipStrategy) check(self Self) ([]byte, error) {
+	if _, err := parseGroup(g.cfg.Group); err != nil {
+		return nil, err
+	}
+	if g.cfg.TTL < 1 || g.cfg.TTL > 255 {
+		return nil, fmt.Errorf("ttl %d is not between 1 and 255", g.cfg.TTL)
+	}
+	secret := g.cfg.Secret
+	if len(secret) == 0 {
+		secret = self.Cookie
+	}
+	if len(secret) == 0 {
+		return nil, fmt.Errorf("neither a secret nor a cookie to sign with")
+	}
+	key, err := gossipKey(secret)
+	if err != nil {
+		return nil, err
+	}
+	_, err = announcementOf(self, time.Now()).encode(key)
+	return key, err
+}
+
+// announcementOf is what self says at now.
+func announcementOf(self Self, now time.Time) announcement {
+	a := announcement{
+		at: now, incarnation: self.Incarnation, hidden: self.Hidden, mesh: self.Mesh, name: self.Name, addr: self.Addr,
+	}
+	_, _ = rand.Read(a.nonce[:]) // never fails
+	return a
+}
+
+// gossipRun is one Run. All but the reader runs on Run's goroutine.
+type gossipRun struct {
+	*GossipStrategy
+	self       Self
+	key        []byte
+	found      func([]Candidate)
+	fail       func(error)
+	table      *gossipTable
+	pause      backoff
+	complaints map[error]complaint
+	hurries    int
+	lastSent   time.Time
+}
+
+// datagram is what the reader read: data, or why it stopped.
+type datagram struct {
+	data []byte
+	from netip.Addr
+	err  error
+}
+
+// session opens a socket and uses it until ctx ends, the socket fails (an error), or the interfaces change (nil).
+func (r *gossipRun) session(ctx context.Context) error {
+	sock, err := r.open(ctx, r.self)
+	if err != nil {
+		return err
+	}
+	received := make(chan datagram)
+	quit := make(chan struct{})
+	var reader sync.WaitGroup
+	reader.Go(func() { read(sock, received, quit) })
+	defer reader.Wait()
+	defer func() { close(quit); _ = sock.close() }()
+
+	next := time.NewTimer(0)
+	defer next.Stop()
+	check := time.NewTicker(gossipCheck)
+	defer check.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case d := <-received:
+			if d.err != nil {
+				return d.err
+			}
+			if r.receive(d) && time.Since(r.lastSent) > gossipQuiet {
+				next.Reset(mathrand.N(gossipAnswer))
+			}
+		case <-next.C:
+			if err := r.announce(sock); err != nil {
+				return err
+			}
+			next.Reset(r.nextPause())
+		case <-check.C:
+			if r.table.expire(time.Now()) {
+				r.found(r.table.list())
+			}
+			if sock.stale() {
+				return nil
+			}
+		}
+	}
+}
+
+// read hands datagrams on until quit is closed or the socket fails.
+func read(sock gossipSocket, received chan<- datagram, quit <-chan struct{}) {
+	buf := make([]byte, maxGossip+1)
+	for {
+		n, from, err := sock.receive(buf)
+		d := datagram{data: append([]byte(nil), buf[:n]...), from: from, err: err}
+		select {
+		case received <- d:
+		case <-quit:
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// announce says that this node is here.
+func (r *gossipRun) announce(sock gossipSocket) error {
+	data, err := announcementOf(r.self, time.Now()).encode(r.key)
+	if err != nil {
+		return err
+	}
+	if err := sock.send(data); err != nil {
+		return err
+	}
+	r.stats.sent.Add(1)
+	r.lastSent = time.Now()
+	r.pause.reset()
+	return nil
+}
+
+// nextPause is short for the first announcements and random later.
+func (r *gossipRun) nextPause() time.Duration {
+	if r.hurries < gossipHurries-1 {
+		r.hurries++
+		return jitter(gossipHurry)
+	}
+	return r.cfg.Interval/3 + mathrand.N(r.cfg.Interval*4/3+1)
+}
+
+// receive takes a datagram and says whether an unknown node sent it.
+func (r *gossipRun) receive(d datagram) (unknown bool) {
+	now := time.Now()
+	r.stats.received.Add(1)
+	changed, unknown, err := r.table.receive(d.data, d.from, now)
+	r.count(err)
+	if err != nil {
+		r.complain(err, d.from, now)
+	}
+	if changed {
+		r.found(r.table.list())
+	}
+	return unknown
+}

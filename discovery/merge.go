@@ -1,0 +1,130 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// MergedStrategy runs several strategies at once. Make one with [Merge].
+type MergedStrategy struct {
+	members []Strategy
+}
+
+// Merge is the strategy that runs all of strategies and reports all that any of them has found: each address once, with
+// the node's name where one of them knows it, in the order of the strategies. A strategy that fails, or whose
+// configuration can never work, does not disturb the others; Run returns an error only when none of them can work. The
+// merged strategy of no strategies finds nothing.
+func Merge(strategies ...Strategy) Strategy {
+	m := &MergedStrategy{}
+	for _, s := range strategies {
+		if inner, ok := s.(*MergedStrategy); ok {
+			m.members = append(m.members, inner.members...)
+			continue
+		}
+		m.members = append(m.members, s)
+	}
+	return m
+}
+
+// Name is the names of the members, joined by "+", or "none".
+func (m *MergedStrategy) Name() string {
+	if len(m.members) == 0 {
+		return "none"
+	}
+	words := make([]string, len(m.members))
+	for i, s := range m.members {
+		words[i] = s.Name()
+	}
+	return strings.Join(words, "+")
+}
+
+// Run runs the members until ctx ends. See [Strategy].
+func (m *MergedStrategy) Run(ctx context.Context, self Self, found func([]Candidate), fail func(error)) error {
+	if len(m.members) == 0 {
+		found(nil)
+		<-ctx.Done()
+		return nil
+	}
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex // guards the fields below and calls of found and fail
+		told  bool
+		last  []Candidate
+		lists = make([][]Candidate, len(m.members))
+		errs  = make([]error, len(m.members))
+	)
+	for i, s := range m.members {
+		report := func(list []Candidate) {
+			mu.Lock()
+			defer mu.Unlock()
+			lists[i] = list
+			if all := union(lists); !told || !slices.Equal(all, last) {
+				told, last = true, all
+				found(slices.Clone(all))
+			}
+		}
+		complain := func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			fail(err)
+		}
+		wg.Go(func() {
+			if err := s.Run(ctx, self, report, complain); err != nil && ctx.Err() == nil {
+				complain(fmt.Errorf("discovery stopped: %w", err))
+				errs[i] = err
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+// union puts lists together: no repetition of an address, unless two names are said to be there.
+func union(lists [][]Candidate) []Candidate {
+	type key struct{ addr, name string }
+	seen := make(map[key]bool)
+	named := make(map[string]bool)
+	for _, l := range lists {
+		for _, c := range l {
+			if c.Name != "" {
+				named[c.Addr] = true
+			}
+		}
+	}
+	var all []Candidate
+	for _, l := range lists {
+		for _, c := range l {
+			k := key{c.Addr, c.Name}
+			if seen[k] || c.Name == "" && named[c.Addr] {
+				continue
+			}
+			seen[k] = true
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// compareCandidates orders by address, then by name, then by the rest.
+func compareCandidates(a, b Candidate) int {
+	if c := strings.Compare(a.Addr, b.Addr); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Name, b.Name); c != 0 {
+		return c
+	}
+	switch {
+	case a.Incarnation < b.Incarnation:
+		return -1
+	case a.Incarnation > b.Incarnation:
+		return 1
+	}
+	return strings.Compare(a.Source, b.Source)
+}
