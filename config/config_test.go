@@ -345,7 +345,7 @@ func TestReject(t *testing.T) {
 	}
 	sentinel := errors.New("has no such strategy")
 	err = c.Reject("discover", sentinel)
-	want := `bad value "telepathy" for discover (environment variable KITH_DISCOVER): it has no such strategy; ` +
+	want := `bad value "telepathy" for discover (environment variable KITH_DISCOVER): has no such strategy; ` +
 		`allowed: a list of strategies, such as local`
 	if !errors.Is(err, sentinel) || err.Error() != want {
 		t.Errorf("got %v", err)

@@ -36,7 +36,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " (%s)", e.Origin)
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": it %v", e.Err)
+		fmt.Fprintf(&b, ": %v", e.Err)
 	}
 	if e.Meant != "" {
 		fmt.Fprintf(&b, "; did you mean %s?", e.Meant)

@@ -33,5 +33,5 @@ func ExampleLoad_badValue() {
 	_ = flags.Parse([]string{"--mode", "sideways"})
 	_, err := config.Load(flags)
 	fmt.Println(err)
-	// Output: bad value "sideways" for mode (flag --mode): it is none of them; allowed: embedded, leaf, external
+	// Output: bad value "sideways" for mode (flag --mode): is none of them; allowed: embedded, leaf, external
 }

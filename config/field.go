@@ -12,7 +12,7 @@ import (
 )
 
 // field is a place in a Config that takes words: one for a scalar, any number for a list. set changes nothing when it
-// refuses; what its error says follows on the word "it".
+// refuses; what its error says follows on the value.
 type field interface {
 	set(words []string) error
 	words() []string

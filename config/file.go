@@ -29,7 +29,7 @@ type file struct {
 // endings are the kinds of files that are read, by their endings.
 var endings = []string{".yaml", ".yml", ".toml"}
 
-// openFile reads the file at path into v, whose decoders must be those of rec. What its errors say follows on "it".
+// openFile reads the file at path into v, whose decoders must be those of rec. What its errors say follows on the path.
 func openFile(v *viper.Viper, rec *recorder, path string) (*file, error) {
 	ending := strings.ToLower(filepath.Ext(path))
 	if !slices.Contains(endings, ending) {

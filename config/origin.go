@@ -36,8 +36,8 @@ func (l *loader) origin(k *key) origin {
 }
 
 // Reject makes the error for a value of c that turned out not to be usable, with the place that it came from: for
-// what only a layer above can judge, such as the names of discovery's strategies. What err says follows on "it", as
-// in "has no such strategy". The error is an [*Error].
+// what only a layer above can judge, such as the names of discovery's strategies. What err says follows on the value,
+// as in "is no strategy". The error is an [*Error].
 func (c *Config) Reject(name string, err error) error {
 	e := &Error{Key: name, Err: err}
 	o, given := c.origins[name]

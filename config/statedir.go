@@ -8,7 +8,7 @@ import (
 )
 
 // stateDir is kith's folder among the user's state: $XDG_STATE_HOME/kith or ~/.local/state/kith, and on Windows
-// %LocalAppData%\kith. What its error says follows on "it".
+// %LocalAppData%\kith. What its error says follows on the value.
 func stateDir() (string, error) {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "kith"), nil
