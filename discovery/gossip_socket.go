@@ -93,7 +93,7 @@ func (s *udpSocket) send(b []byte) error {
 	var errs []error
 	for _, ifi := range s.ifaces {
 		to := net.UDPAddrFromAddrPort(s.group)
-		if s.group.Addr().IsLinkLocalMulticast() && s.group.Addr().Is6() {
+		if g := s.group.Addr(); g.Is6() && (g.IsLinkLocalMulticast() || g.IsInterfaceLocalMulticast()) {
 			to.Zone = ifi.Name
 		}
 		err := s.multi.SetMulticastInterface(&ifi)
