@@ -20,6 +20,8 @@ var (
 	ErrWouldBlock = errors.New("send would block")
 	// ErrTooLarge is returned for a message over the limit of Config.MaxMessage. Nothing was sent.
 	ErrTooLarge = errors.New("message too large")
+	// ErrNoProtocol is returned when the peer has no handler for the protocol, such as a program without calls.
+	ErrNoProtocol = errors.New("the peer does not speak this protocol")
 	// ErrBadArgument is returned for a protocol, topic or option that is out of range.
 	ErrBadArgument = errors.New("bad argument")
 )

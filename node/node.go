@@ -2,118 +2,257 @@ package node
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
+
+	"github.com/kith-mesh/kith/broker"
+	"github.com/kith-mesh/kith/discovery"
+	"github.com/kith-mesh/kith/internal/wire"
 )
 
-// STUB: signatures fixed, bodies to come (the founder is writing them).
+var pid = os.Getpid()
 
-type Node struct{}
+// Node is one running node of a mesh. All its methods may be called concurrently, and from handlers unless their
+// comment says that they block.
+type Node struct {
+	cfg         Config
+	id          ID
+	info        wire.Info
+	log         zerolog.Logger
+	epoch       time.Time // the node's clock counts from here
+	replyPrefix string
 
-type Config struct {
-	Name    string
-	Mesh    string // default "kith"
-	Cookie  []byte // at least 16 bytes
-	DataDir string
-	Listen  string // cluster listen, default 127.0.0.1:0
-	Advertise string
-	Join    []string
-	Tick    time.Duration // default 1 s
-	Hidden  bool
-	MaxMessage int // default 64 MiB
-	Log     zerolog.Logger
+	broker      *broker.Broker
+	ordered     *nats.Conn
+	reservation *discovery.Reservation
+	dispatcher  *dispatcher
+	control     *controller
+	keeper      *keeper
+	out         *outbox
+	topics      topics
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+	once   sync.Once
+	err    error
+
+	peers    atomic.Pointer[peerSet]
+	routed   atomic.Pointer[map[string]bool] // servers with a route
+	grant    atomic.Uint64                   // what each peer may have under way towards us
+	fences   atomic.Uint64
+	messages atomic.Uint64 // ids of messages in parts
+	leaving  atomic.Bool
+	counters counters
+	watchers watchers
+	change   notice
+	refusals refusals
+	// refusalLog bounds the log lines about refused routes.
+	refusalLog limiter
+	tick       atomic.Int64
+	twins      atomic.Pointer[string] // where another node with our name is
 }
 
-func Start(ctx context.Context, cfg Config) (*Node, error) { panic("stub") }
+// Start starts a node and returns once it runs and everybody found at first who answers has been greeted; a node that
+// does not answer is waited for up to 1 s. It fails with ErrBadName, ErrBadArgument, ErrNameInUse, with the broker's
+// errors such as broker.ErrPortInUse, or with ctx's. The context bounds the start only: the node runs until Shutdown
+// or Close.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	inc, err := newIncarnation()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, id: ID{cfg.Name, inc}, log: cfg.Log.With().Str("node", cfg.Name).Logger(),
+		epoch: time.Now(), done: make(chan struct{}), replyPrefix: replySubject(inc, 0)[:len("kith.r.")+17],
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.peers.Store(newPeerSet(nil))
+	n.routed.Store(&map[string]bool{})
+	n.grant.Store(grantFor(1))
+	n.tick.Store(int64(cfg.Tick))
+	n.change.init()
+	if err := n.start(ctx); err != nil {
+		_ = n.Close()
+		return nil, err
+	}
+	return n, nil
+}
 
-func (n *Node) ID() ID                { panic("stub") }
-func (n *Node) Name() string          { panic("stub") }
-func (n *Node) Hidden() bool          { panic("stub") }
-func (n *Node) Addr() string          { panic("stub") } // HOST:PORT of the cluster listener
-func (n *Node) Log() zerolog.Logger   { panic("stub") }
-func (n *Node) Tick() time.Duration   { panic("stub") }
-func (n *Node) Done() <-chan struct{} { panic("stub") } // closed when the node has stopped
+// start brings the parts up, from the broker outwards.
+func (n *Node) start(ctx context.Context) error {
+	if err := n.reserve(); err != nil {
+		return err
+	}
+	n.dispatcher = newDispatcher(n)
+	n.info = wire.Info{Name: n.id.Name, Incarnation: n.id.Incarnation, Hidden: n.cfg.Hidden, Version: n.cfg.Version}
+	n.control = newController(n)
+	if err := n.startBroker(ctx); err != nil {
+		return err
+	}
+	if err := n.connect(); err != nil {
+		return err
+	}
+	n.control.do(n.introduceSelf)
+	n.keeper = newKeeper(n, n.ctx)
+	n.out = newOutbox(n.publish, n.clock, n.publishFailed)
+	go n.out.run()
+	go n.dispatcher.run()
+	go n.control.run()
+	if err := n.publishEntry(); err != nil {
+		return err
+	}
+	n.keeper.started.Store(true)
+	go n.keeper.run()
+	return n.settle(ctx)
+}
+
+// reserve takes the name on this host.
+func (n *Node) reserve() error {
+	if n.cfg.DataDir == "" {
+		return nil
+	}
+	r, err := discovery.Local(n.cfg.DataDir).Reserve(n.cfg.Mesh, n.cfg.Name)
+	if err != nil {
+		if isNameInUse(err) {
+			return fmt.Errorf("%w: %w", ErrNameInUse, err)
+		}
+		return err
+	}
+	n.reservation = r
+	return nil
+}
+
+func (n *Node) startBroker(ctx context.Context) error {
+	b, err := broker.Start(ctx, broker.Config{
+		Mesh: n.cfg.Mesh, ServerName: serverName(n.id, n.cfg.Hidden), Listen: n.cfg.Listen, Advertise: n.cfg.Advertise,
+		Cookie: n.cfg.Cookie, Plaintext: n.cfg.Plaintext, SNI: sni(n.id), TickWindow: 4 * n.cfg.Tick,
+		OnRoute: n.control.onRoute, Log: n.log.With().Str("part", "broker").Logger(),
+	})
+	if err != nil {
+		return err
+	}
+	n.broker = b
+	n.info.Addr = b.AdvertisedAddr()
+	return nil
+}
+
+// introduceSelf completes what the table says of this node.
+func (n *Node) introduceSelf(t tableRef, _ time.Time) { t.SetAddr(n.info.Addr) }
+
+func sni(id ID) string { return fmt.Sprintf("%016x", id.Incarnation) }
+
+func (n *Node) probeConfig() broker.ProbeConfig {
+	return broker.ProbeConfig{Cookie: n.cfg.Cookie, Plaintext: n.cfg.Plaintext, SNI: sni(n.id), Mesh: n.cfg.Mesh}
+}
+
+// connect opens the two in-process connections and subscribes to what is addressed to this node.
+func (n *Node) connect() error {
+	var err error
+	n.ordered, err = n.broker.Connect(broker.App,
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.cut(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.overrun(err) }))
+	if err != nil {
+		return fmt.Errorf("connecting to the node's own broker: %w", err)
+	}
+	if _, err := n.ordered.ChanSubscribe(frameSubject(n.id.Incarnation), n.dispatcher.messages); err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	n.control.conn, err = n.broker.Connect(broker.Control)
+	if err != nil {
+		return fmt.Errorf("connecting to the node's own broker: %w", err)
+	}
+	for _, subject := range []string{controlSubject(n.id.Incarnation), n.replyPrefix + "*", announceSubject} {
+		if _, err := n.control.conn.ChanSubscribe(subject, n.control.messages); err != nil {
+			return fmt.Errorf("subscribing: %w", err)
+		}
+	}
+	n.topics.init(n)
+	// Both subscriptions stand in the broker before anybody can learn of this node.
+	if err := n.ordered.Flush(); err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	return n.control.conn.Flush()
+}
+
+func (n *Node) publishEntry() error {
+	if n.reservation == nil {
+		return nil
+	}
+	return n.reservation.Publish(discovery.Entry{
+		Name: n.id.Name, Incarnation: n.id.Incarnation, Addr: n.info.Addr, PID: pid, Hidden: n.cfg.Hidden, Started: time.Now(),
+	})
+}
+
+// publish sends one message of the ordered account.
+func (n *Node) publish(subject string, data []byte) error {
+	n.counters.messagesOut.Add(1)
+	n.counters.bytesOut.Add(uint64(len(data)))
+	return n.ordered.Publish(subject, data)
+}
+
+// publishFailed is told that a numbered message did not leave: the sessions cannot go on.
+func (n *Node) publishFailed(err error) {
+	if n.ctx.Err() == nil {
+		n.log.Error().Err(err).Msg("could not publish")
+		n.cut(err)
+	}
+}
+
+// cut is told that the ordered connection to our own broker broke. What was under way in any session may be lost.
+func (n *Node) cut(err error) {
+	if n.ctx.Err() != nil || err == nil {
+		return
+	}
+	n.control.do(func(t tableRef, now time.Time) {
+		t.Lost(now, fmt.Sprintf("the connection to the node's own broker was cut: %v", err))
+	})
+}
+
+// overrun is told of errors of the ordered connection, such as a full receive channel. The numbers tell what is lost.
+func (n *Node) overrun(err error) {
+	if n.ctx.Err() == nil {
+		n.counters.overruns.Add(1)
+		n.log.Error().Err(err).Msg("the ordered connection reports an error")
+	}
+}
+
+// clock is the time since the node was made, in nanoseconds.
+func (n *Node) clock() int64 { return int64(time.Since(n.epoch)) }
+
+// ID is this life of the node.
+func (n *Node) ID() ID { return n.id }
+
+// Name is the node's full name.
+func (n *Node) Name() string { return n.id.Name }
+
+// Hidden says whether this is a hidden node.
+func (n *Node) Hidden() bool { return n.cfg.Hidden }
+
+// Addr is the HOST:PORT that peers dial.
+func (n *Node) Addr() string { return n.info.Addr }
+
+// Mesh is the name of the mesh.
+func (n *Node) Mesh() string { return n.cfg.Mesh }
+
+// Log is the logger that the node was given.
+func (n *Node) Log() zerolog.Logger { return n.cfg.Log }
 
 // Context is cancelled when the node stops.
-func (n *Node) Context() context.Context { panic("stub") }
+func (n *Node) Context() context.Context { return n.ctx }
 
-// Shutdown leaves cleanly (peers see ReasonShutdown): flushes what was sent, says goodbye, stops. Close is now.
-func (n *Node) Shutdown(ctx context.Context) error { panic("stub") }
-func (n *Node) Close() error                       { panic("stub") }
+// Done is closed when the node has stopped: every goroutine of it has ended.
+func (n *Node) Done() <-chan struct{} { return n.done }
 
-type Kind uint8
-
-const (
-	Visible Kind = 1 << iota
-	HiddenNodes
-	This
-	Known
-	Connected = Visible | HiddenNodes
-)
-
-func (n *Node) Nodes(kinds ...Kind) []string                                { panic("stub") } // sorted; default Visible
-func (n *Node) Peers() []Peer                                               { panic("stub") } // live sessions
-func (n *Node) Peer(name string) (Peer, bool)                               { panic("stub") }
-func (n *Node) Connect(ctx context.Context, name string) (Peer, error)      { panic("stub") }
-func (n *Node) Disconnect(name string) bool                                 { panic("stub") }
-func (n *Node) Ping(ctx context.Context, name string) (time.Duration, error) { panic("stub") }
-func (n *Node) WaitReady(ctx context.Context) error                         { panic("stub") }
-func (n *Node) WaitPeers(ctx context.Context, count int) error              { panic("stub") }
-
-// Event is a nodeup or a nodedown.
-type Event struct {
-	Up     bool
-	Peer   Peer
-	Reason Reason // of a nodedown
-}
-
-// Monitor subscribes to nodeup and nodedown. Events come in order and none is lost; the queue is unbounded.
-type Monitor struct{}
-
-type MonitorOption func(*Monitor)
-
-func (n *Node) Monitor(opts ...MonitorOption) *Monitor { panic("stub") }
-func (m *Monitor) Events() <-chan Event                { panic("stub") }
-func (m *Monitor) Close()                              { panic("stub") }
-
-// ---- for protocol layers ----
-
-// SendFlags change what Send does when it cannot send at once.
-type SendFlags uint8
-
-const (
-	NoWait    SendFlags = 1 << iota // ErrWouldBlock instead of waiting for the window (SIG-10)
-	NoConnect                       // ErrNotConnected instead of connecting first (SIG-09)
-)
-
-// Handle installs the handler of a protocol, once. Peers that are up already are announced to it (PeerUp, on the
-// dispatcher) before any of their later frames; Handle returns after that.
-func (n *Node) Handle(p Protocol, h Handler) error { panic("stub") }
-
-// Send queues one frame for the node to, in order. parts are concatenated and copied before Send returns. It blocks
-// while the peer's window is full, within ctx. A zero Incarnation means whatever life of that name is connected.
-// Errors: ErrNotConnected, ErrNoNode, ErrWouldBlock, ErrTooLarge, ErrClosed, ctx.Err(). Sending to this node itself is
-// ErrBadArgument: layers deliver locally without the broker.
-func (n *Node) Send(ctx context.Context, to ID, p Protocol, flags SendFlags, parts ...[]byte) error {
-	panic("stub")
-}
-
-// Post is Send for handlers: it never blocks and never connects; beyond the window it queues. ErrNotConnected if no session.
-func (n *Node) Post(to ID, p Protocol, parts ...[]byte) error { panic("stub") }
-
-// Do runs f on the dispatcher, between two frames, and waits for it within ctx. Must not be called from a handler.
-func (n *Node) Do(ctx context.Context, f func()) error { panic("stub") }
-
-// Subscribe makes this node take broadcasts of topic (a NATS subject suffix: dot-separated tokens of [A-Za-z0-9_-], * and >
-// allowed as whole tokens). It returns when the subscription is queued on the connection that carries frames, so that
-// a frame sent afterwards reaches a peer only after the peer's server knows the subscription (decision 10).
-func (n *Node) Subscribe(topic string) error   { panic("stub") }
-func (n *Node) Unsubscribe(topic string) error { panic("stub") }
-
-// Broadcast publishes one frame on topic, one copy on the wire per listed node, each of which must have subscribed
-// before it told us so. It is ordered with Send. It never blocks on one slow peer: a listed node whose window is full
-// is skipped and returned. Delivered at receivers through Handler.Frame of p. Payload over 128 KiB goes per node.
-func (n *Node) Broadcast(ctx context.Context, topic string, p Protocol, to []ID, parts ...[]byte) (skipped []ID, err error) {
-	panic("stub")
-}
+// MaxMessage is the size limit of one message, in bytes.
+func (n *Node) MaxMessage() int { return n.cfg.MaxMessage }

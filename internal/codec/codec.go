@@ -60,7 +60,9 @@ func Marshal(v any) ([]byte, error) { return encMode.Marshal(v) }
 func Unmarshal(data []byte, v any) error { return decMode.Unmarshal(data, v) }
 
 // UnmarshalFirst decodes the first value in data into the value that v points to, and returns the bytes behind it.
-func UnmarshalFirst(data []byte, v any) (rest []byte, err error) { return decMode.UnmarshalFirst(data, v) }
+func UnmarshalFirst(data []byte, v any) (rest []byte, err error) {
+	return decMode.UnmarshalFirst(data, v)
+}
 
 // Wellformed returns an error unless data is exactly one CBOR value within the limits.
 func Wellformed(data []byte) error { return decMode.Wellformed(data) }

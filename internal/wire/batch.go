@@ -86,15 +86,18 @@ type Entry struct {
 	First       uint64
 }
 
-// AppendBroadcast appends the header of a broadcast to buf. The frames follow.
-func AppendBroadcast(buf []byte, entries []Entry, count uint32) []byte {
-	buf = append(buf, Version, byte(TypeBroadcast), prefixSize+8)
-	buf = binary.LittleEndian.AppendUint32(buf, count)
-	buf = binary.LittleEndian.AppendUint32(buf, uint32(len(entries)))
+// PutBroadcast writes the header of a broadcast into the first BroadcastSize(len(entries)) bytes of buf, which holds
+// the frames behind them, and returns buf.
+func PutBroadcast(buf []byte, entries []Entry, count uint32) []byte {
+	buf[0], buf[1], buf[2] = Version, byte(TypeBroadcast), prefixSize+8
+	binary.LittleEndian.PutUint32(buf[3:], count)
+	binary.LittleEndian.PutUint32(buf[7:], uint32(len(entries)))
+	at := buf[prefixSize+8:]
 	for _, e := range entries {
-		buf = binary.LittleEndian.AppendUint64(buf, e.Incarnation)
-		buf = binary.LittleEndian.AppendUint64(buf, e.Conn)
-		buf = binary.LittleEndian.AppendUint64(buf, e.First)
+		binary.LittleEndian.PutUint64(at, e.Incarnation)
+		binary.LittleEndian.PutUint64(at[8:], e.Conn)
+		binary.LittleEndian.PutUint64(at[16:], e.First)
+		at = at[entrySize:]
 	}
 	return buf
 }

@@ -1,0 +1,174 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/kith-mesh/kith/internal/membership"
+	"github.com/kith-mesh/kith/internal/wire"
+)
+
+// Connect sees to it that there is a session with the node of that name, and returns it. It blocks until the session is
+// up, within ctx and Config.Setup. A node that was disconnected on purpose is connected again. Errors: ErrBadName,
+// ErrNoNode (nobody knows the name), ErrNotConnected (it does not answer), ErrRefused, ErrNameInUse, ErrClosed, ctx.Err();
+// ErrBadArgument for this node itself.
+func (n *Node) Connect(ctx context.Context, name string) (Peer, error) {
+	if _, _, err := ParseName(name); err != nil {
+		return Peer{}, err
+	}
+	if name == n.id.Name {
+		return Peer{}, fmt.Errorf("%w: %s is this node", ErrBadArgument, name)
+	}
+	if err := n.cfg.admit(name); err != nil {
+		return Peer{}, err
+	}
+	for {
+		changed := n.change.wait()
+		if p, ok := n.Peer(name); ok {
+			return p, nil
+		}
+		if n.leaving.Load() {
+			return Peer{}, ErrClosed
+		}
+		id, known, err := n.find(name)
+		if err != nil {
+			return Peer{}, err
+		}
+		if known {
+			return n.call(ctx, id)
+		}
+		if n.settledNow() {
+			return Peer{}, fmt.Errorf("%w: %s", ErrNoNode, name)
+		}
+		select {
+		case <-changed:
+		case <-time.After(settlePatience):
+			return Peer{}, fmt.Errorf("%w: %s", ErrNoNode, name)
+		case <-ctx.Done():
+			return Peer{}, ctx.Err()
+		}
+	}
+}
+
+// find looks a name up among those that can be reached.
+func (n *Node) find(name string) (id membership.ID, known bool, err error) {
+	err = n.control.call(func(t tableRef, _ time.Time) { id, _, known = t.Find(name) })
+	return id, known, err
+}
+
+// call asks the table for a session and waits for what comes of it.
+func (n *Node) call(ctx context.Context, id membership.ID) (Peer, error) {
+	answer := make(chan error, 1)
+	n.control.do(func(t tableRef, now time.Time) {
+		n.control.waiters[id] = append(n.control.waiters[id], answer)
+		t.Connect(now, id)
+	})
+	for {
+		changed := n.change.wait()
+		if p, ok := n.Peer(id.Name); ok {
+			return p, nil
+		}
+		select {
+		case err := <-answer:
+			if p, ok := n.Peer(id.Name); ok {
+				return p, nil
+			}
+			return Peer{}, err
+		case <-changed:
+		case <-n.ctx.Done():
+			return Peer{}, ErrClosed
+		case <-ctx.Done():
+			return Peer{}, ctx.Err()
+		}
+	}
+}
+
+// Disconnect ends the session with a node, behind what was sent to it, and reports whether there was one (NET-14). Both
+// sides report ReasonDisconnect. The session stays down until somebody sends to the node, or either side connects
+// (NET-15). It may return before the nodedown is delivered.
+func (n *Node) Disconnect(name string) bool {
+	s := n.peers.Load().byName[name]
+	if s == nil {
+		return false
+	}
+	n.pushBye(s, membership.Disconnect)
+	n.dispatcher.do(func() {
+		n.dispatcher.lower(s, membership.Disconnect, "this node disconnected")
+		n.control.ended(s.peer.Conn, membership.Disconnect, "")
+	})
+	return true
+}
+
+// Ping connects to a node if need be and measures a round trip on the control account. Pinging this node itself takes
+// no time and succeeds (NET-09). Errors: as of Connect, and ErrNotConnected when no answer comes within ctx or four
+// ticks.
+func (n *Node) Ping(ctx context.Context, name string) (time.Duration, error) {
+	if name == n.id.Name && n.ctx.Err() == nil {
+		return 0, nil
+	}
+	p, err := n.Connect(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, membership.Misses*n.Tick())
+	defer cancel()
+	began := time.Now()
+	for {
+		err := n.probe(ctx, p)
+		if err == nil {
+			return time.Since(began), nil
+		}
+		if errors.Is(err, nats.ErrNoResponders) {
+			return 0, fmt.Errorf("%w: %s is gone", ErrNotConnected, name)
+		}
+		return 0, fmt.Errorf("%w: %s does not answer: %w", ErrNotConnected, name, err)
+	}
+}
+
+// probe asks one peer whether it is there.
+func (n *Node) probe(ctx context.Context, p Peer) error {
+	token := n.fences.Add(1)
+	answer := make(chan struct{})
+	n.control.do(func(tableRef, time.Time) {
+		n.control.pings[token] = answer
+		m := wire.Control{Verb: wire.Probe, Conn: p.Conn, Token: token, From: wire.Info{Name: n.id.Name, Incarnation: n.id.Incarnation}}
+		n.control.Control(membership.ID(p.ID), m)
+	})
+	defer n.control.do(func(tableRef, time.Time) { delete(n.control.pings, token) })
+	gone := n.sessionDone(p)
+	select {
+	case <-answer:
+		return nil
+	case <-gone:
+		return nats.ErrNoResponders
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sessionDone is closed when the session is over.
+func (n *Node) sessionDone(p Peer) <-chan struct{} {
+	if s := n.peers.Load().byID[p.ID]; s != nil && s.peer.Conn == p.Conn {
+		return s.done
+	}
+	closed := make(chan struct{})
+	close(closed)
+	return closed
+}
+
+// Tick is the node's tick interval.
+func (n *Node) Tick() time.Duration { return time.Duration(n.tick.Load()) }
+
+// SetTick changes the tick interval at run time; peers are told at once, so none misses a tick for it. Intervals may
+// differ between nodes (NET-45, NET-46). Errors: ErrBadArgument under 10 ms, ErrClosed.
+func (n *Node) SetTick(d time.Duration) error {
+	if d < minTick {
+		return fmt.Errorf("%w: tick %v is under %v", ErrBadArgument, d, minTick)
+	}
+	n.tick.Store(int64(d))
+	return n.control.call(func(t tableRef, now time.Time) { t.SetInterval(now, d) })
+}

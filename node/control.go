@@ -1,0 +1,439 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/kith-mesh/kith/broker"
+	"github.com/kith-mesh/kith/internal/membership"
+	"github.com/kith-mesh/kith/internal/queue"
+	"github.com/kith-mesh/kith/internal/wire"
+)
+
+// Subjects of the node with a given incarnation. Frames travel on the ordered account, the others on the control
+// account. Replies carry nothing but the broker's word that nobody is there.
+func frameSubject(inc uint64) string        { return fmt.Sprintf("kith.f.%016x", inc) }
+func controlSubject(inc uint64) string      { return fmt.Sprintf("kith.c.%016x", inc) }
+func replySubject(self, peer uint64) string { return fmt.Sprintf("kith.r.%016x.%016x", self, peer) }
+
+const (
+	announceSubject  = "kith.a"
+	broadcastSubject = "kith.g."
+)
+
+// controller is the goroutine that owns the membership table: handshakes, ticks, the detection of the dead. It never
+// waits for the dispatcher or for a peer.
+type controller struct {
+	n        *Node
+	table    *membership.Table
+	conn     *nats.Conn
+	messages chan *nats.Msg
+	work     *queue.Queue[func(t *membership.Table, now time.Time)]
+	stop     chan struct{}
+	stopped  chan struct{}
+
+	sessions map[uint64]*session // expected and open, by connection id
+	routes   map[string]bool     // servers with a route now
+	gaveUp   map[string]bool     // servers whose route our own broker gave up
+	// verifying are the nodes whose address is being asked; checks are the goroutines that ask.
+	verifying map[membership.ID]bool
+	checks    sync.WaitGroup
+	waiters   map[membership.ID][]chan error
+	byes      map[uint64]chan struct{}
+	pings     map[uint64]chan struct{} // by the token of a probe
+	pending   atomic.Int32             // nodes that should be connected and are not yet
+}
+
+// controlCapacity bounds the control messages that wait; the account carries a few a second from each peer.
+const controlCapacity = 16 << 10
+
+func newController(n *Node) *controller {
+	c := &controller{
+		n: n, messages: make(chan *nats.Msg, controlCapacity),
+		work: queue.New[func(*membership.Table, time.Time)](),
+		stop: make(chan struct{}), stopped: make(chan struct{}),
+		sessions: map[uint64]*session{}, routes: map[string]bool{}, gaveUp: map[string]bool{}, verifying: map[membership.ID]bool{},
+		waiters: map[membership.ID][]chan error{}, byes: map[uint64]chan struct{}{},
+		pings: map[uint64]chan struct{}{},
+	}
+	c.table = membership.New(membership.Config{
+		Self: n.info, Interval: n.cfg.Tick, Setup: n.cfg.Setup, Window: n.grant.Load(),
+		Auto:  n.cfg.AutoConnect != AutoNever,
+		Admit: func(i wire.Info) error { return n.cfg.admit(i.Name) },
+		NewConn: func() uint64 {
+			return rand.Uint64() | 1 // never zero
+		},
+		Jitter: rand.Float64,
+	}, c)
+	return c
+}
+
+// do has f run on the controller. It never blocks.
+func (c *controller) do(f func(t *membership.Table, now time.Time)) { c.work.Push(f) }
+
+// call is do, and waits.
+func (c *controller) call(f func(t *membership.Table, now time.Time)) error {
+	done := make(chan struct{})
+	c.do(func(t *membership.Table, now time.Time) { f(t, now); close(done) })
+	select {
+	case <-done:
+		return nil
+	case <-c.stopped:
+		return ErrClosed
+	}
+}
+
+// receive hands a message of the ordered account over.
+func (c *controller) receive(m wire.Control, inOrder bool) {
+	c.do(func(t *membership.Table, now time.Time) { t.Receive(now, m, inOrder) })
+}
+
+func (c *controller) run() {
+	defer close(c.stopped)
+	defer c.checks.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var spare []func(*membership.Table, time.Time)
+	for {
+		select {
+		case m := <-c.messages:
+			c.message(m)
+		case <-c.work.Wake():
+			list := c.work.Take(spare)
+			for i, f := range list {
+				f(c.table, time.Now())
+				list[i] = nil
+			}
+			spare = list
+		case <-timer.C:
+			c.compareRoutes()
+		case <-c.stop:
+			return
+		}
+		c.listen()
+		now := time.Now()
+		next := c.table.Tick(now)
+		timer.Reset(time.Until(next))
+		if p := int32(c.table.Pending()); c.pending.Swap(p) != p {
+			c.n.changed()
+		}
+	}
+}
+
+// message takes one message of the control account.
+func (c *controller) message(m *nats.Msg) {
+	if peer, ok := strings.CutPrefix(m.Subject, c.n.replyPrefix); ok {
+		if inc, err := strconv.ParseUint(peer, 16, 64); err == nil && m.Header.Get("Status") == "503" {
+			c.nobody(inc)
+		}
+		return
+	}
+	msg, err := wire.DecodeControl(m.Data)
+	if err != nil {
+		c.n.counters.corrupt.Add(1)
+		c.n.log.Warn().Err(err).Msg("dropped a control message that does not parse")
+		return
+	}
+	if answer := c.pings[msg.Token]; answer != nil && msg.Verb == wire.Alive {
+		close(answer)
+		delete(c.pings, msg.Token)
+	}
+	c.table.Receive(time.Now(), msg, false)
+}
+
+// nobody is told that a node's control messages find no taker. That alone does not say that the node is gone: two nodes
+// that dial each other at the same moment lose both connections for an instant. So its address is asked, unless the
+// route stands, or our own broker gave it up: then it says nothing. One that refuses is gone.
+func (c *controller) nobody(inc uint64) {
+	id, ok := c.table.ByIncarnation(inc)
+	if !ok || c.verifying[id] {
+		return
+	}
+	c.refreshRoutes()
+	visible, hidden := serverName(ID(id), false), serverName(ID(id), true)
+	if c.routes[visible] || c.routes[hidden] || c.gaveUp[visible] || c.gaveUp[hidden] {
+		return
+	}
+	addr := c.table.Addr(id)
+	if addr == "" {
+		c.table.NoResponder(time.Now(), id)
+		return
+	}
+	c.verifying[id] = true
+	c.checks.Go(func() { c.verify(id, addr) })
+}
+
+// verify asks a suspect's address whether the node is still there, and reports to the controller.
+func (c *controller) verify(id membership.ID, addr string) {
+	ctx, cancel := context.WithTimeout(c.n.ctx, membership.Misses*c.n.Tick())
+	defer cancel()
+	found, err := broker.Probe(ctx, addr, c.n.probeConfig())
+	there, _, _ := parseServerName(found.ServerName)
+	c.do(func(t *membership.Table, now time.Time) {
+		delete(c.verifying, id)
+		switch {
+		case err == nil && there == id:
+			t.Confirm(now, id)
+			c.n.keeper.do(func() { c.n.keeper.redial(addr) })
+		case ctx.Err() == nil || c.n.ctx.Err() != nil:
+			t.NoResponder(now, id)
+		}
+	})
+}
+
+// listen tells the table when each session was last heard on the ordered account.
+func (c *controller) listen() {
+	for conn, s := range c.sessions {
+		if at := s.heard.Load(); at != 0 {
+			c.table.Heard(conn, c.n.epoch.Add(time.Duration(at)))
+		}
+	}
+}
+
+// onRoute is called by the broker, inside its locks.
+func (c *controller) onRoute(e broker.RouteEvent) {
+	c.do(func(*membership.Table, time.Time) { c.route(e) })
+}
+
+func (c *controller) route(e broker.RouteEvent) {
+	switch e.Kind {
+	case broker.RouteRefused:
+		c.n.refusedRoute(e)
+	case broker.RouteDown:
+		if !e.ByPeer && e.Reason != broker.CloseDuplicate {
+			c.gaveUp[e.Remote] = true
+		}
+		if id, _, ok := parseServerName(e.Remote); ok && e.ByPeer {
+			c.table.Suspect(time.Now(), id)
+		}
+		c.refreshRoutes()
+	default:
+		c.refreshRoutes()
+	}
+}
+
+// compareRoutes notices a change that no event told.
+func (c *controller) compareRoutes() {
+	if c.n.broker.NumRemotes() != len(c.routes) {
+		c.refreshRoutes()
+	}
+}
+
+// refreshRoutes tells the table who can be reached.
+func (c *controller) refreshRoutes() {
+	list, err := c.n.broker.Routes()
+	if err != nil {
+		return // closing
+	}
+	now := time.Now()
+	current := make(map[string]bool, len(list))
+	for _, r := range list {
+		current[r.ServerName] = true
+		if !c.routes[r.ServerName] {
+			delete(c.gaveUp, r.ServerName)
+		}
+		if id, hidden, ok := parseServerName(r.ServerName); ok {
+			c.table.Seen(now, wire.Info{Name: id.Name, Incarnation: id.Incarnation, Hidden: hidden})
+		}
+	}
+	for name := range c.routes {
+		if id, _, ok := parseServerName(name); ok && !current[name] {
+			c.table.Gone(now, id, !c.gaveUp[name])
+		}
+	}
+	c.routes = current
+	names := make(map[string]bool, len(current))
+	for name := range current {
+		names[name] = true
+	}
+	c.n.routed.Store(&names)
+	c.n.changed()
+}
+
+// acknowledge tells a peer how much of its frames has been handed on. The dispatcher calls it.
+func (c *controller) acknowledge(s *session, taken uint64) {
+	m := wire.Control{
+		Verb: wire.Ack, Conn: s.peer.Conn, Taken: taken, Window: c.n.grant.Load(),
+		From: wire.Info{Name: c.n.id.Name, Incarnation: c.n.id.Incarnation},
+	}
+	c.publish(controlSubject(s.peer.Incarnation), "", m.Encode())
+}
+
+// opened reports that a session is up.
+func (c *controller) opened(s *session) {
+	c.do(func(t *membership.Table, now time.Time) {
+		t.Opened(now, s.peer.Conn)
+		c.answer(membership.ID(s.peer.ID), nil)
+	})
+}
+
+// end reports a session that the dispatcher ended for the peer's goodbye, ended one that this side gave up.
+func (c *controller) end(conn uint64, why membership.Why) {
+	c.do(func(t *membership.Table, now time.Time) {
+		delete(c.sessions, conn)
+		t.End(now, conn, why)
+	})
+}
+
+func (c *controller) ended(conn uint64, why membership.Why, detail string) {
+	c.do(func(t *membership.Table, now time.Time) {
+		delete(c.sessions, conn)
+		t.Ended(now, conn, why, detail)
+	})
+}
+
+func (c *controller) publish(subject, reply string, data []byte) {
+	m := nats.Msg{Subject: subject, Reply: reply, Data: data}
+	if err := c.conn.PublishMsg(&m); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		c.n.counters.controlFailed.Add(1) // ticks repeat what matters
+	}
+}
+
+// The methods below are the membership.Effects.
+
+// Control implements membership.Effects. What expects an answer carries a reply subject, so that the broker says so when
+// nobody is there.
+func (c *controller) Control(to membership.ID, m wire.Control) {
+	reply := ""
+	if m.Verb == wire.Tick || m.Verb == wire.Probe {
+		reply = replySubject(c.n.id.Incarnation, to.Incarnation)
+	}
+	c.publish(controlSubject(to.Incarnation), reply, m.Encode())
+}
+
+// Ordered implements membership.Effects.
+func (c *controller) Ordered(to membership.ID, m wire.Control) {
+	_ = c.n.ordered.Publish(frameSubject(to.Incarnation), m.EncodeOrdered()) // it is sent again until answered
+}
+
+func (c *controller) newSession(s membership.Session, caller bool) *session {
+	p := Peer{ID: ID(membership.IDOf(s.Peer)), Conn: s.Conn, Hidden: s.Peer.Hidden || c.n.cfg.Hidden}
+	made := newSession(p, s.Peer, s.Window)
+	made.caller = caller
+	c.sessions[s.Conn] = made
+	c.n.keeper.know(s.Peer)
+	c.table.SetWindow(c.n.grant.Load())
+	return made
+}
+
+// Expect implements membership.Effects.
+func (c *controller) Expect(s membership.Session) {
+	made := c.newSession(s, false)
+	c.n.dispatcher.do(func() { c.n.dispatcher.conns[s.Conn] = made })
+}
+
+// Forget implements membership.Effects.
+func (c *controller) Forget(conn uint64) {
+	delete(c.sessions, conn)
+	c.n.dispatcher.do(func() {
+		if s := c.n.dispatcher.conns[conn]; s != nil {
+			c.n.dispatcher.lower(s, membership.NoAnswer, "its first message never came")
+		}
+	})
+}
+
+// Open implements membership.Effects.
+func (c *controller) Open(s membership.Session) {
+	made := c.newSession(s, true)
+	c.n.dispatcher.do(func() {
+		c.n.dispatcher.conns[s.Conn] = made
+		c.n.dispatcher.raise(made)
+	})
+}
+
+// Close implements membership.Effects. The end is delivered behind what has arrived: a fence on the ordered account says
+// when. Should that account be cut, the fence is lost, and a timer does it.
+func (c *controller) Close(conn uint64, why membership.Why, evidence string) {
+	delete(c.sessions, conn)
+	n, token := c.n, c.n.fences.Add(1)
+	n.dispatcher.do(func() { n.dispatcher.closing[token] = closing{conn, why, evidence} })
+	if err := n.ordered.Publish(frameSubject(n.id.Incarnation), wire.AppendFence(nil, token)); err != nil {
+		n.dispatcher.do(func() { n.dispatcher.finish(token) })
+		return
+	}
+	time.AfterFunc(max(n.cfg.Tick, 250*time.Millisecond), func() {
+		n.dispatcher.do(func() { n.dispatcher.finish(token) })
+	})
+}
+
+// Acked implements membership.Effects.
+func (c *controller) Acked(conn, taken, window uint64) {
+	if s := c.sessions[conn]; s != nil {
+		s.acked(taken, window, c.n.out)
+	}
+}
+
+// Received implements membership.Effects.
+func (c *controller) Received(conn uint64) uint64 {
+	if s := c.sessions[conn]; s != nil {
+		return s.received.Load()
+	}
+	return 0
+}
+
+// Sent implements membership.Effects.
+func (c *controller) Sent(conn uint64) uint64 {
+	if s := c.sessions[conn]; s != nil {
+		return s.sent.Load()
+	}
+	return 0
+}
+
+// Taken implements membership.Effects.
+func (c *controller) Taken(conn uint64) (taken, window uint64) {
+	if s := c.sessions[conn]; s != nil {
+		taken = s.charged.Load()
+	}
+	return taken, c.n.grant.Load()
+}
+
+// Mark implements membership.Effects.
+func (c *controller) Mark(conn uint64) {
+	if s := c.sessions[conn]; s != nil {
+		o := newOp(opMark)
+		o.session = s
+		c.n.out.push(o)
+		c.n.out.wakeWriter()
+	}
+}
+
+// Failed implements membership.Effects.
+func (c *controller) Failed(id membership.ID, why membership.Why, detail string) {
+	var err error
+	switch why {
+	case membership.NotAllowed:
+		err = fmt.Errorf("%w: %s", ErrRefused, detail)
+	case membership.NameInUse:
+		err = fmt.Errorf("%w: %s", ErrNameInUse, detail)
+	default:
+		err = fmt.Errorf("%w: %s: %s", ErrNotConnected, id.Name, detail)
+	}
+	c.n.failedPeer(ID(id), why, err)
+	c.answer(id, err)
+}
+
+// answer tells those who wait for a session with a node.
+func (c *controller) answer(id membership.ID, err error) {
+	for _, w := range c.waiters[id] {
+		w <- err
+	}
+	delete(c.waiters, id)
+	c.n.changed()
+}
+
+// ByeSeen implements membership.Effects.
+func (c *controller) ByeSeen(conn uint64) {
+	if done := c.byes[conn]; done != nil {
+		close(done)
+		delete(c.byes, conn)
+	}
+}

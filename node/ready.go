@@ -1,0 +1,124 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kith-mesh/kith/discovery"
+	"github.com/kith-mesh/kith/internal/membership"
+)
+
+const (
+	// settlePatience is how long a start waits for a node that is there but does not answer.
+	settlePatience = time.Second
+	// quietTime is how long nothing must have changed where gossip may still bring nodes that nobody named.
+	quietTime = 15 * time.Millisecond
+)
+
+// settle completes the start: it waits until those who were found and answer are connected, and fails if one of them
+// has this node's name.
+func (n *Node) settle(ctx context.Context) error {
+	if !n.cfg.Hidden {
+		limited, cancel := context.WithTimeout(ctx, settlePatience)
+		err := n.WaitReady(limited)
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+	if err := n.twinError(); err != nil {
+		return err
+	}
+	return n.control.call(func(t tableRef, _ time.Time) { t.Settle() })
+}
+
+// settledNow says whether everybody who is known and answers is connected.
+func (n *Node) settledNow() bool {
+	return n.keeper.open.Load() == 0 && n.control.pending.Load() == 0
+}
+
+// WaitReady blocks until this node can be reached by its peers: discovery has reported, and every node that was found
+// and answers has a session with this one. It does not wait for a node that does not answer longer than 1 s. Errors:
+// ErrNameInUse while starting, ErrClosed, ctx.Err().
+func (n *Node) WaitReady(ctx context.Context) error {
+	patience := time.NewTimer(settlePatience)
+	defer patience.Stop()
+	for {
+		changed := n.change.wait()
+		if err := n.twinError(); err != nil {
+			return err
+		}
+		if n.ctx.Err() != nil {
+			return ErrClosed
+		}
+		var quiet <-chan time.Time
+		if n.settledNow() {
+			if n.alone() {
+				return nil
+			}
+			quiet = time.After(quietTime)
+		}
+		select {
+		case <-quiet:
+			return nil
+		case <-changed:
+		case <-patience.C:
+			return nil
+		case <-n.ctx.Done():
+			return ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// alone says whether there is no route at all, and so nobody who could bring others.
+func (n *Node) alone() bool { return len(*n.routed.Load()) == 0 }
+
+// WaitPeers blocks until at least count visible nodes are connected. Errors: ErrClosed, ctx.Err().
+func (n *Node) WaitPeers(ctx context.Context, count int) error {
+	for {
+		changed := n.change.wait()
+		if len(n.Nodes(Visible)) >= count {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-n.ctx.Done():
+			return ErrClosed
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d peers are connected: %w", len(n.Nodes(Visible)), count, ctx.Err())
+		}
+	}
+}
+
+// twin is told that another living node has this node's name.
+func (n *Node) twin(id ID, where string) {
+	n.log.Error().Str("other", id.String()).Str("address", where).Msg("another node has this node's name")
+	n.twins.Store(&where)
+	n.changed()
+}
+
+func (n *Node) twinError() error {
+	if where := n.twins.Load(); where != nil {
+		return fmt.Errorf("%w: %s is running at %s", ErrNameInUse, n.id.Name, *where)
+	}
+	return nil
+}
+
+// failedPeer is told that no session with a node came about.
+func (n *Node) failedPeer(id ID, why membership.Why, err error) {
+	if id.Name == n.id.Name && why == membership.NameInUse {
+		n.twin(id, "another place")
+		return
+	}
+	n.noteRefusal("", id.Name, err)
+	n.log.Debug().Err(err).Str("peer", id.String()).Msg("no session")
+}
+
+func isNameInUse(err error) bool { return errors.Is(err, discovery.ErrNameInUse) }

@@ -1,0 +1,143 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/kith-mesh/kith/internal/membership"
+	"github.com/kith-mesh/kith/internal/wire"
+)
+
+// farewell bounds how long Shutdown waits for peers that do not answer, where its context allows more.
+const farewell = 3 * time.Second
+
+// Shutdown leaves the mesh: what was sent is handed on, peers are told goodbye and report ReasonShutdown, then the
+// node stops. A peer that does not take its frames is waited for up to 3 s, or until ctx ends; the error is then
+// ctx's, and the node has stopped all the same. After it every call returns ErrClosed.
+func (n *Node) Shutdown(ctx context.Context) error {
+	if !n.leaving.CompareAndSwap(false, true) {
+		<-n.done
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
+	n.control.do(func(t tableRef, _ time.Time) { t.Leave() })
+	n.flush(limited)
+	n.goodbye(limited)
+	n.stop()
+	return ctx.Err()
+}
+
+// Close stops the node now. Peers see its connection close.
+func (n *Node) Close() error {
+	n.leaving.Store(true)
+	n.stop()
+	return nil
+}
+
+// flush waits until every peer has handed on what was sent to it.
+func (n *Node) flush(ctx context.Context) {
+	for _, s := range n.peers.Load().byName {
+		n.awaitIdle(ctx, s)
+	}
+}
+
+// awaitIdle waits for one session. Acknowledgements come by themselves at a quarter of a window; for less they are
+// asked for, by a tick.
+func (n *Node) awaitIdle(ctx context.Context, s *session) {
+	pause := time.Millisecond
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for !s.idle() {
+		select {
+		case <-timer.C:
+			n.control.do(func(t tableRef, now time.Time) { t.TickNow(now, s.peer.Conn) })
+			timer.Reset(pause)
+			pause = min(2*pause, 100*time.Millisecond)
+		case <-s.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// goodbye tells every peer, behind all frames, and waits until it was taken.
+func (n *Node) goodbye(ctx context.Context) {
+	var seen []chan struct{}
+	var sessions []*session
+	for _, s := range n.peers.Load().byName {
+		done := make(chan struct{})
+		seen, sessions = append(seen, done), append(sessions, s)
+		conn := s.peer.Conn
+		n.control.do(func(tableRef, time.Time) { n.control.byes[conn] = done })
+		n.pushBye(s, membership.Shutdown)
+	}
+	for i, done := range seen {
+		select {
+		case <-done:
+		case <-sessions[i].done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// pushBye queues a goodbye behind everything that was sent in the session.
+func (n *Node) pushBye(s *session, why membership.Why) {
+	c := wire.Control{
+		Verb: wire.Bye, Conn: s.peer.Conn, Why: string(why),
+		From: wire.Info{Name: n.id.Name, Incarnation: n.id.Incarnation},
+	}
+	s.mu.Lock()
+	o := newOp(opRaw)
+	o.session, o.subject, o.buf = s, s.subject, append(o.buf, c.EncodeOrdered()...)
+	s.last = o
+	n.out.push(o)
+	s.mu.Unlock()
+	n.out.wakeWriter()
+}
+
+// stop ends every part, from the outside inwards. It is called once, or again without effect.
+func (n *Node) stop() {
+	n.once.Do(func() {
+		n.cancel()
+		if n.keeper != nil && n.keeper.started.Load() {
+			<-n.keeper.stopped
+		}
+		if n.reservation != nil {
+			_ = n.reservation.Release()
+		}
+		if n.out != nil {
+			n.out.close()
+			close(n.control.stop)
+			<-n.control.stopped
+			n.lowerAll()
+			close(n.dispatcher.stop)
+			<-n.dispatcher.stopped
+		}
+		if n.ordered != nil {
+			n.ordered.Close()
+		}
+		if n.control != nil && n.control.conn != nil {
+			n.control.conn.Close()
+		}
+		if n.broker != nil {
+			_ = n.broker.Close()
+		}
+		n.watchers.close()
+		n.change.fire()
+		close(n.done)
+	})
+	<-n.done
+}
+
+// lowerAll ends all sessions on this side, so that the layers above see their peers go.
+func (n *Node) lowerAll() {
+	d := n.dispatcher
+	d.do(func() {
+		for _, s := range d.conns {
+			d.lower(s, membership.Shutdown, "this node stops")
+		}
+	})
+}
