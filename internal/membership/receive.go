@@ -70,6 +70,9 @@ func (t *Table) onBye(now time.Time, c wire.Control) {
 // onTick takes a sign of life, with what it says of the session.
 func (t *Table) onTick(now time.Time, c wire.Control) {
 	p := t.conn[c.Conn]
+	if p != nil && p.phase == Calling && p.id.Incarnation == c.From.Incarnation {
+		return // it has our hello, and its welcome is on its way
+	}
 	if p == nil || p.phase < Expecting || p.id.Incarnation != c.From.Incarnation {
 		answer := t.message(wire.Bye, c.Conn)
 		answer.Why, answer.Detail = string(t.past.get(c.Conn)), "this session is over"

@@ -65,7 +65,10 @@ func (t *Table) excuse(now time.Time) {
 func (t *Table) due(p *peer) time.Time {
 	switch {
 	case p.phase >= Expecting:
-		at := earliest(p.nextTick, p.heard.Add(Misses*p.tickInterval(t.cfg.Interval)))
+		at := p.heard.Add(Misses * p.tickInterval(t.cfg.Interval))
+		if p.phase == Up {
+			at = earliest(at, p.nextTick)
+		}
 		if p.suspect {
 			at = earliest(at, p.probeAt)
 		}
@@ -90,7 +93,7 @@ func (t *Table) keep(now time.Time, p *peer) {
 	if p.suspect && !now.Before(p.probeAt) {
 		t.probe(now, p)
 	}
-	if !now.Before(p.nextTick) {
+	if p.phase == Up && !now.Before(p.nextTick) {
 		t.tick(now, p)
 	}
 }
