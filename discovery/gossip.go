@@ -182,7 +182,8 @@ type gossipRun struct {
 	pause      backoff
 	complaints map[error]complaint
 	hurries    int
-	lastSent   time.Time
+	lastSent   time.Time // of the last announcement
+	nextSend   time.Time // of the next
 }
 
 // datagram is what the reader read: data, or why it stopped.
@@ -207,6 +208,7 @@ func (r *gossipRun) session(ctx context.Context) error {
 
 	next := time.NewTimer(0)
 	defer next.Stop()
+	r.nextSend = time.Now()
 	check := time.NewTicker(gossipCheck)
 	defer check.Stop()
 	for {
@@ -217,14 +219,14 @@ func (r *gossipRun) session(ctx context.Context) error {
 			if d.err != nil {
 				return d.err
 			}
-			if r.receive(d) && time.Since(r.lastSent) > gossipQuiet {
-				next.Reset(mathrand.N(gossipAnswer))
+			if r.receive(d) {
+				r.hasten(next)
 			}
 		case <-next.C:
 			if err := r.announce(sock); err != nil {
 				return err
 			}
-			next.Reset(r.nextPause())
+			r.schedule(next, time.Now().Add(r.nextPause()))
 		case <-check.C:
 			if r.table.expire(time.Now()) {
 				r.found(r.table.list())
@@ -266,6 +268,23 @@ func (r *gossipRun) announce(sock gossipSocket) error {
 	r.lastSent = time.Now()
 	r.pause.reset()
 	return nil
+}
+
+// schedule sets the time of the next announcement.
+func (r *gossipRun) schedule(next *time.Timer, at time.Time) {
+	r.nextSend = at
+	next.Reset(time.Until(at))
+}
+
+// hasten brings the next announcement forward for a node that has just come, unless there was one a moment ago.
+func (r *gossipRun) hasten(next *time.Timer) {
+	at := time.Now()
+	if quiet := r.lastSent.Add(gossipQuiet); at.Before(quiet) {
+		at = quiet
+	}
+	if at = at.Add(mathrand.N(gossipAnswer)); at.Before(r.nextSend) {
+		r.schedule(next, at)
+	}
 }
 
 // nextPause is short for the first announcements and random later.

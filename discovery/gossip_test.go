@@ -108,7 +108,7 @@ func TestGossip_nodes_find_each_other(t *testing.T) {
 		}
 
 		_, b := n.gossiper(t, nodeSelf(2))
-		time.Sleep(gossipAnswer) // the newcomer is heard at once, and answered
+		time.Sleep(gossipQuiet + gossipAnswer) // the newcomer is heard at once, and answered
 		a.expect(t, 0, "10.0.0.1:4002")
 		b.expect(t, 0, "10.0.0.1:4001")
 

@@ -148,8 +148,10 @@ func parseHost(s string, defaultPort int) (Host, error) {
 	if !isRange {
 		last = first
 	}
-	if err := errors.Join(checkPort(s, first), checkPort(s, last)); err != nil {
-		return Host{}, err
+	for _, port := range []string{first, last} {
+		if err := checkPort(s, port); err != nil {
+			return Host{}, err
+		}
 	}
 	from, _ := strconv.Atoi(first)
 	to, _ := strconv.Atoi(last)
@@ -159,9 +161,15 @@ func parseHost(s string, defaultPort int) (Host, error) {
 	return Host{Name: name, From: from, To: to}, nil
 }
 
-// checkHost refuses what can be no name of a host.
+// checkHost refuses what can be neither a name nor an address of a host.
 func checkHost(name string) error {
-	if name == "" || strings.ContainsAny(name, " \t'\"/\\,;@") {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return nil
+	}
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '-' || r == '_'
+	}
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
 		return fmt.Errorf("%q is not the name of a host", name)
 	}
 	return nil

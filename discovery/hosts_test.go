@@ -54,6 +54,7 @@ fd00::8
 
 func FuzzParseHosts(f *testing.F) {
 	f.Add([]byte("alpha:1-3\n'b'.\n[::1]:4\n#x"))
+	f.Add([]byte("]0"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		hosts, err := ParseHosts(data, 99)
 		if err != nil {
@@ -143,8 +144,11 @@ func TestHosts(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		s.expect(t, 0, "a:4", "a:5", "b:45892")
 		set("b:\n")
-		time.Sleep(5 * time.Second)
-		s.expectNothing(t, 1)
+		time.Sleep(7 * time.Second)
+		synctest.Wait()
+		if lists, errs := s.drain(); len(lists) != 0 || len(errs) == 0 || !strings.Contains(errs[0].Error(), "line 1") {
+			t.Errorf("lists %v, failures %v", lists, errs)
+		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 // fakeDNS answers with what a test sets.
 type fakeDNS struct {
+	mu      sync.Mutex // guards the fields below
 	asked   int
 	ips     []netip.Addr
 	records []*net.SRV
@@ -23,10 +25,21 @@ type fakeDNS struct {
 	hang    bool
 }
 
+// set changes the answers.
+func (f *fakeDNS) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
 func (f *fakeDNS) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.asked++
 	if f.hang {
+		f.mu.Unlock()
 		<-ctx.Done()
+		f.mu.Lock()
 		return nil, ctx.Err()
 	}
 	if network != "ip" || host != "mesh.example" {
@@ -36,6 +49,8 @@ func (f *fakeDNS) LookupNetIP(ctx context.Context, network, host string) ([]neti
 }
 
 func (f *fakeDNS) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.asked++
 	if service+proto != "" || name != "_kith._tcp.mesh.example" {
 		return "", nil, errors.New("asked for something else")
@@ -95,23 +110,25 @@ func TestDNS(t *testing.T) {
 		s.expect(t, 0, "10.0.0.1:4000", "10.0.0.2:4000", "[fd00::1]:4000")
 		time.Sleep(20 * time.Second)
 		s.expectNothing(t, 0) // the same answer in any order is no news
-		if dns.asked < 3 || dns.asked > 7 {
-			t.Errorf("asked %d times in 20 s", dns.asked)
-		}
+		dns.set(func() {
+			if dns.asked < 3 || dns.asked > 7 {
+				t.Errorf("asked %d times in 20 s", dns.asked)
+			}
+		})
 
-		dns.err = errors.New("no such host") // keeps the list
+		dns.set(func() { dns.err = errors.New("no such host") }) // keeps the list
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if lists, errs := s.drain(); len(lists) != 0 || len(errs) == 0 || !strings.HasPrefix(errs[0].Error(), "dns: ") {
 			t.Errorf("lists %v, failures %v", lists, errs)
 		}
-		dns.err, dns.ips = nil, addrs() // so does an empty answer
+		dns.set(func() { dns.err, dns.ips = nil, nil }) // so does an empty answer
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if lists, errs := s.drain(); len(lists) != 0 || len(errs) == 0 {
 			t.Errorf("lists %v, failures %v", lists, errs)
 		}
-		dns.ips = addrs("10.0.0.3")
+		dns.set(func() { dns.ips = addrs("10.0.0.3") })
 		time.Sleep(2 * time.Minute)
 		s.expect(t, 0, "10.0.0.3:4000")
 		s.stop()
@@ -129,7 +146,7 @@ func TestDNS_failing_start(t *testing.T) {
 		if _, errs := s.drain(); len(errs) > 45 || len(errs) < 20 {
 			t.Errorf("%d attempts in 30 minutes", len(errs))
 		}
-		dns.hang, dns.ips = false, addrs("10.0.0.3")
+		dns.set(func() { dns.hang, dns.ips = false, addrs("10.0.0.3") })
 		time.Sleep(2 * time.Minute)
 		s.expect(t, 0, "10.0.0.3:45892")
 		s.stop()
@@ -145,11 +162,13 @@ func TestDNSSRV(t *testing.T) {
 		cfg := DNSConfig{Name: "_kith._tcp.mesh.example", Resolver: dns}
 		s := run(t, DNSSRV(cfg), Self{Addr: "me.example:4002"})
 		s.expect(t, 0, "a.example:4000", "b.example:4001")
-		dns.err = errors.New("one record is bad") // but there are good ones
-		dns.records = dns.records[:1]
+		dns.set(func() {
+			dns.err = errors.New("one record is bad") // but there are good ones
+			dns.records = dns.records[:1]
+		})
 		time.Sleep(10 * time.Second)
 		s.expect(t, 0, "b.example:4001")
-		dns.records, dns.err = nil, nil
+		dns.set(func() { dns.records, dns.err = nil, nil })
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if lists, errs := s.drain(); len(lists) != 0 || len(errs) == 0 {
