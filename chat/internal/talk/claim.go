@@ -117,8 +117,8 @@ func (t *Talk) sayFarewell(node string) {
 	if f := t.gone[node]; f != nil {
 		delete(t.gone, node)
 		for _, l := range f.lines {
-			if r := t.room(l.Room); r != nil {
-				t.showIn(r, l)
+			if t.room(l.Room) != nil {
+				t.show(l)
 			}
 		}
 	}

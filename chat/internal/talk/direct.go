@@ -41,7 +41,7 @@ func (t *Talk) told(ev Told) {
 	if len(ev.Text) > MaxText || CheckName(ev.From.Nick) != nil {
 		return
 	}
-	t.learn(ev.From, true)
+	t.learn(ev.From, true, true)
 	if t.phase == over {
 		return
 	}

@@ -40,10 +40,14 @@ type (
 	// Hello is a user who introduces itself, by itself.
 	Hello struct{ User User }
 	// Asked is a user who introduces itself and asks who is there.
-	Asked struct{ User User }
-	// Known is the answer: the users that somebody knows, itself among them.
+	Asked struct {
+		User User
+		Seq  uint64
+	}
+	// Known is the answer: the users that somebody knows, itself among them, and the Seq of the question.
 	Known struct {
 		From  ID
+		Seq   uint64
 		Users []User
 	}
 
@@ -119,11 +123,13 @@ type (
 	// Ask introduces the user to one other and asks who is there.
 	Ask struct {
 		To   ID
+		Seq  uint64
 		User User
 	}
 	// Answer tells one user who is there.
 	Answer struct {
 		To    ID
+		Seq   uint64
 		Users []User
 	}
 	// Refuse ends the chat before it began: the nick is taken.

@@ -18,6 +18,7 @@ type person struct {
 type ask struct {
 	tries int
 	next  time.Time
+	seq   uint64 // of the last question, 0 before the first
 }
 
 // askAgain is when the next try is due after each one, counted from it. After the last the user stays without a nick
@@ -41,13 +42,13 @@ func (t *Talk) known() []User {
 }
 
 // asked answers a user who asks who is there.
-func (t *Talk) asked(u User) {
-	t.learn(u, true)
+func (t *Talk) asked(u User, seq uint64) {
+	t.learn(u, true, true)
 	if t.phase == over {
 		return
 	}
 	for batch := range slices.Chunk(t.known(), knownBatch) {
-		t.do(Answer{To: u.ID, Users: batch})
+		t.do(Answer{To: u.ID, Seq: seq, Users: batch})
 	}
 }
 
@@ -59,12 +60,20 @@ func (t *Talk) people() []*person {
 	return out
 }
 
-// learn takes what a user said about itself, or what another says about it when direct is false.
-func (t *Talk) learn(u User, direct bool) {
-	if u.ID == t.self.ID || u.ID == (ID{}) || CheckName(u.Nick) != nil {
-		return
+// heardOf takes what one user says about others. About users of its own node that is as good as their own word if it
+// answers a question that we asked since they joined: it heard all their hellos before that question. What it says of
+// others may be old, so that they are asked all the same, though nobody waits for it.
+func (t *Talk) heardOf(ev Known) {
+	for _, u := range ev.Users {
+		a := t.asks[u.ID]
+		fresh := a != nil && ev.From.Node == u.ID.Node && a.seq > 0 && ev.Seq >= a.seq
+		t.learn(u, u.ID == ev.From, fresh)
 	}
-	if !direct && !t.in(Users, u.ID) && !t.opened {
+}
+
+// learn takes what is said about a user: directly, by itself, or by another, and then fresh or not.
+func (t *Talk) learn(u User, direct, fresh bool) {
+	if u.ID == t.self.ID || u.ID == (ID{}) || CheckName(u.Nick) != nil {
 		return
 	}
 	p := t.users[u.ID]
@@ -80,10 +89,10 @@ func (t *Talk) learn(u User, direct bool) {
 	default:
 		p.User = u
 	}
-	// A claim that a third party tells of may have been decided since: only the claimant knows.
-	if t.phase == claiming && u.Nick == t.self.Nick && !u.Settled && !direct {
+	switch {
+	case t.undecided(p) && !direct:
 		t.askFor(u.ID, 0)
-	} else {
+	case direct || fresh:
 		delete(t.asks, u.ID)
 	}
 	t.hold(p)
@@ -91,6 +100,27 @@ func (t *Talk) learn(u User, direct bool) {
 		t.conflict(u, direct)
 	}
 	t.appear(p)
+}
+
+// undecided says that somebody else claims our nick while we do. How that went only the claimant knows.
+func (t *Talk) undecided(p *person) bool {
+	return t.phase == claiming && p.Nick == t.self.Nick && !p.Settled
+}
+
+// awaited says that a user's nick is being asked for and that something has to wait for it.
+func (t *Talk) awaited(id ID) bool {
+	p := t.users[id]
+	return t.asks[id] != nil && (p == nil || t.undecided(p))
+}
+
+// allHeard says that nobody's nick has to be waited for.
+func (t *Talk) allHeard() bool {
+	for id := range t.asks {
+		if t.awaited(id) {
+			return false
+		}
+	}
+	return true
 }
 
 // hold records who has the best right to a nick, and makes the other wait: it will soon have another nick.
@@ -116,10 +146,13 @@ func (t *Talk) contest(p *person) {
 	}
 }
 
+// contestedNow says that a person is expected to take another nick.
+func (t *Talk) contestedNow(p *person) bool { return t.now.Before(p.contested) }
+
 // showable says that a user may be shown in a room that it has joined.
 func (t *Talk) showable(id ID) bool {
 	p := t.users[id]
-	if p == nil || t.now.Before(p.contested) {
+	if p == nil || t.contestedNow(p) {
 		return false
 	}
 	if id.Node == t.self.ID.Node || t.nodes[id.Node] {
@@ -142,9 +175,9 @@ func (t *Talk) renamed(p *person, u User) {
 	p.User, p.contested, p.waited = u, time.Time{}, false
 	for _, r := range t.rooms {
 		if nick, ok := r.shown[p.ID]; ok && nick != u.Nick {
-			t.showIn(r, Line{Kind: LeftRoom, Room: r.name, Nick: nick})
+			t.show(Line{Kind: LeftRoom, Room: r.name, Nick: nick})
 			r.shown[p.ID] = u.Nick
-			t.showIn(r, Line{Kind: JoinedRoom, Room: r.name, Nick: u.Nick})
+			t.show(Line{Kind: JoinedRoom, Room: r.name, Nick: u.Nick})
 		}
 	}
 }
@@ -217,10 +250,13 @@ func (t *Talk) tickAsks() {
 	}
 	slices.SortFunc(due, ID.Compare)
 	asked := map[string]bool{}
+	if len(due) > 0 {
+		t.askSeq++
+	}
 	for _, id := range due {
 		a := t.asks[id]
 		if first := a.tries == 0; !first || !asked[id.Node] || t.users[id] != nil {
-			t.do(Ask{To: id, User: t.self})
+			t.do(Ask{To: id, Seq: t.askSeq, User: t.self})
 			asked[id.Node] = true
 		}
 		if a.tries == 1 {
@@ -228,6 +264,7 @@ func (t *Talk) tickAsks() {
 		}
 		a.next = t.now.Add(askAgain[a.tries])
 		a.tries++
+		a.seq = t.askSeq
 		t.at(a.next)
 	}
 }
@@ -241,7 +278,7 @@ func (t *Talk) askOther(id ID) {
 		}
 	}
 	if best != (ID{}) {
-		t.do(Ask{To: best, User: t.self})
+		t.do(Ask{To: best, Seq: t.askSeq, User: t.self})
 	}
 }
 

@@ -14,15 +14,15 @@ type room struct {
 	by time.Time
 	// entered is set once the roster has been shown.
 	entered bool
-	// held are the lines that wait for the roster.
-	held []Line
+	// held are the messages that wait for the roster.
+	held []Said
 	// dropped counts those for which there was no room.
 	dropped int
 	// shown are the members that were shown to be here, under which nick.
 	shown map[ID]string
 }
 
-// maxHeld bounds the lines that wait for a roster: a second of a very busy room.
+// maxHeld bounds the messages that wait for a roster: a second of a very busy room.
 const maxHeld = 10_000
 
 func (t *Talk) group(name string) map[ID]struct{} {
@@ -57,20 +57,10 @@ func (t *Talk) current() *room {
 	return t.rooms[len(t.rooms)-1]
 }
 
-// showIn shows a line of a room, behind its roster.
-func (t *Talk) showIn(r *room, l Line) {
-	if r.entered {
-		t.show(l)
-		return
-	}
-	l.Time = t.now
-	r.hold(l)
-}
-
-// hold keeps a line until the roster has been shown.
-func (r *room) hold(l Line) {
+// hold keeps a message until the roster has been shown.
+func (r *room) hold(ev Said) {
 	if len(r.held) < maxHeld {
-		r.held = append(r.held, l)
+		r.held = append(r.held, ev)
 	} else {
 		r.dropped++
 	}
@@ -111,7 +101,7 @@ func (t *Talk) tryEnter(r *room) {
 			return
 		}
 		for id := range t.groups[r.name] {
-			if id != t.self.ID && t.users[id] == nil && t.asks[id] != nil {
+			if t.awaited(id) {
 				return
 			}
 		}
@@ -119,7 +109,7 @@ func (t *Talk) tryEnter(r *room) {
 	t.group(r.name)[t.self.ID] = struct{}{}
 	r.entered, r.shown = true, map[ID]string{t.self.ID: t.self.Nick}
 	for id := range t.groups[r.name] {
-		if p := t.users[id]; p != nil {
+		if p := t.users[id]; p != nil && !t.contestedNow(p) {
 			r.shown[id] = p.Nick
 		}
 	}
@@ -127,11 +117,16 @@ func (t *Talk) tryEnter(r *room) {
 		t.phase = open
 		t.show(Line{Kind: Connected, Nick: t.self.Nick, Node: t.self.ID.Node})
 	}
-	t.show(Line{Kind: Roster, Room: r.name, Names: slices.Compact(slices.Sorted(maps.Values(r.shown)))})
-	for _, l := range r.held {
-		t.do(Show{l})
+	t.show(Line{Kind: Roster, Room: r.name, Names: slices.Sorted(maps.Values(r.shown))})
+	if len(t.preface) > 0 {
+		t.out = append(t.out, t.preface...)
+		t.preface = nil
 	}
+	held := r.held
 	r.held = nil
+	for _, ev := range held {
+		t.said(ev)
+	}
 	if r.dropped > 0 {
 		t.problem("%d messages came before the roster of %s and are lost", r.dropped, r.name)
 	}
@@ -161,16 +156,20 @@ func (t *Talk) joined(group string, ids []ID) {
 // appear shows that somebody joined the rooms that this user is in, where it is so and has not been shown.
 func (t *Talk) appear(p *person) {
 	for _, r := range t.rooms {
-		if !r.entered || !t.in(r.name, p.ID) {
-			continue
+		if t.in(r.name, p.ID) && t.showable(p.ID) {
+			t.appearIn(r, p)
 		}
-		if _, ok := r.shown[p.ID]; ok || !t.showable(p.ID) {
-			continue
-		}
-		t.sayFarewell(p.ID.Node)
-		r.shown[p.ID] = p.Nick
-		t.show(Line{Kind: JoinedRoom, Room: r.name, Nick: p.Nick})
 	}
+}
+
+// appearIn shows that somebody joined a room, unless it has been shown.
+func (t *Talk) appearIn(r *room, p *person) {
+	if _, ok := r.shown[p.ID]; ok || !r.entered {
+		return
+	}
+	t.sayFarewell(p.ID.Node)
+	r.shown[p.ID] = p.Nick
+	t.show(Line{Kind: JoinedRoom, Room: r.name, Nick: p.Nick})
 }
 
 // left takes members that left a group. Who left the users has left everything.
@@ -229,7 +228,7 @@ func (t *Talk) said(ev Said) {
 	}
 	mine := ev.From.ID == t.self.ID
 	if !mine {
-		t.learn(ev.From, true)
+		t.learn(ev.From, true, true)
 	}
 	if t.phase == over {
 		return
@@ -242,14 +241,18 @@ func (t *Talk) said(ev Said) {
 	if r == nil {
 		return
 	}
+	if !r.entered {
+		r.hold(ev)
+		return
+	}
 	if !mine {
 		// It speaks, so it is here: the news of it is on its way.
 		t.group(ev.Room)[ev.From.ID] = struct{}{}
 		if p := t.users[ev.From.ID]; p != nil {
-			t.appear(p)
+			t.appearIn(r, p)
 		}
 	}
-	t.showIn(r, Line{Kind: Message, Room: ev.Room, Nick: t.nick(ev.From), Text: ev.Text, Mine: mine})
+	t.show(Line{Kind: Message, Room: ev.Room, Nick: t.nick(ev.From), Text: ev.Text, Mine: mine})
 }
 
 // sayHere sends a line to the current room.
@@ -321,12 +324,12 @@ func (t *Talk) nicks(group string) []string {
 	for id := range t.groups[group] {
 		if id == t.self.ID {
 			out = append(out, t.self.Nick)
-		} else if p := t.users[id]; p != nil {
+		} else if p := t.users[id]; p != nil && !t.contestedNow(p) {
 			out = append(out, p.Nick)
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }
 
 func (t *Talk) usersCommand([]string) {

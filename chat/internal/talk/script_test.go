@@ -198,9 +198,9 @@ func parseEvent(t *testing.T, s string) Event {
 	case "hello":
 		return Hello{user(args[0])}
 	case "asked":
-		return Asked{user(args[0])}
+		return Asked{User: user(args[0])}
 	case "known":
-		ev := Known{From: user(args[0]).ID}
+		ev := Known{From: user(args[0]).ID, Seq: 1000}
 		for _, a := range args[1:] {
 			ev.Users = append(ev.Users, user(a))
 		}

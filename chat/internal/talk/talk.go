@@ -42,13 +42,16 @@ type Talk struct {
 	users  map[ID]*person             // who has said hello
 	holder map[string]ID              // who has the best right to a nick
 	asks   map[ID]*ask                // whose nick is being asked for
-	nodes  map[string]bool            // the other nodes that are up
-	early  map[string]time.Time       // nodes whose users came before them, and until when they wait
-	gone   map[string]*farewell       // nodes whose users went before them
+	askSeq uint64
+	nodes  map[string]bool      // the other nodes that are up
+	early  map[string]time.Time // nodes whose users came before them, and until when they wait
+	gone   map[string]*farewell // nodes whose users went before them
 
 	rooms  []*room // the rooms this user is in, the current one last
 	direct map[uint64]sent
 	seq    uint64
+
+	preface []Action // lines that came before the first one
 
 	now  time.Time
 	wake time.Time
@@ -124,13 +127,11 @@ func (t *Talk) handle(ev Event) {
 	case Left:
 		t.left(ev.Group, ev.IDs, ev.Lost)
 	case Hello:
-		t.learn(ev.User, true)
+		t.learn(ev.User, true, true)
 	case Asked:
-		t.asked(ev.User)
+		t.asked(ev.User, ev.Seq)
 	case Known:
-		for _, u := range ev.Users {
-			t.learn(u, u.ID == ev.From)
-		}
+		t.heardOf(ev)
 	case Said:
 		t.said(ev)
 	case Told:
@@ -146,7 +147,7 @@ func (t *Talk) handle(ev Event) {
 
 // progress takes the steps that wait for a condition instead of an event.
 func (t *Talk) progress() {
-	if t.phase == claiming && t.opened && (len(t.asks) == 0 || !t.now.Before(t.openBy)) {
+	if t.phase == claiming && t.opened && (t.allHeard() || !t.now.Before(t.openBy)) {
 		t.settle()
 	}
 	for _, r := range t.rooms {
@@ -187,7 +188,9 @@ func (t *Talk) do(a Action) { t.out = append(t.out, a) }
 func (t *Talk) show(l Line) {
 	l.Time = t.now
 	if t.phase < open {
-		t.rooms[0].hold(l)
+		if len(t.preface) < maxHeld {
+			t.preface = append(t.preface, Show{l})
+		}
 		return
 	}
 	t.do(Show{l})

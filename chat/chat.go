@@ -1,0 +1,93 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/kith-mesh/kith/chat/internal/talk"
+	"github.com/kith-mesh/kith/pg"
+	"github.com/kith-mesh/kith/process"
+	"github.com/kith-mesh/kith/rpc"
+)
+
+// Scope is the scope of the groups that are rooms. A room's group has the room's name.
+const Scope = "chat"
+
+// DefaultRoom is the room when Config.Room is empty.
+const DefaultRoom = "lobby"
+
+// Config says who chats and through what. Runtime, Groups, Calls and Nick are required.
+type Config struct {
+	// Runtime, Groups and Calls are the processes, groups and calls of one node.
+	Runtime *process.Runtime
+	Groups  *pg.Groups
+	Calls   *rpc.Server
+	// In is where lines come from. It is read until it ends; a Read that blocks outlives Run.
+	In io.Reader
+	// Out is where lines go.
+	Out io.Writer
+	// Err is for messages that are not part of the chat. Nil means nowhere.
+	Err io.Writer
+	// Plain prints lines as scripts expect them, whatever In and Out are. Without it the chat is plain unless both In
+	// and Out are a terminal.
+	Plain bool
+	// Nick is the user's name, and Room the first room; empty means DefaultRoom.
+	Nick, Room string
+	// Log receives log lines. The zero value logs nothing.
+	Log zerolog.Logger
+}
+
+// CheckName returns nil when s may be a nick or a room, else an error that wraps ErrBadName and says why not.
+func CheckName(s string) error { return talk.CheckName(s) }
+
+// Run chats until the input ends, the user quits, ctx is done or the node stops, and then leaves the rooms. It blocks.
+// Any number of users may Run on one node at once. Errors: ErrBadName, ErrNickTaken, ErrOutput, and process.ErrClosed
+// when the node stopped under it. The end of ctx is no error.
+func Run(ctx context.Context, cfg Config) error {
+	if cfg.Room == "" {
+		cfg.Room = DefaultRoom
+	}
+	if err := CheckName(cfg.Nick); err != nil {
+		return fmt.Errorf("nick: %w", err)
+	}
+	if err := CheckName(cfg.Room); err != nil {
+		return fmt.Errorf("room: %w", err)
+	}
+	if err := register(cfg.Runtime); err != nil {
+		return err
+	}
+	scope, err := cfg.Groups.Scope(Scope)
+	if err != nil {
+		return err
+	}
+	front, err := newFront(cfg)
+	if err != nil {
+		return err
+	}
+	defer front.Close()
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	u := newUser(cfg, scope, front, time.Now())
+	done := make(chan error, 1)
+	pid := cfg.Runtime.Spawn(func(self *process.Process) error {
+		done <- u.run(ctx, self)
+		return nil
+	})
+	if pid == (process.PID{}) {
+		return process.ErrClosed
+	}
+	// The function reports its own end, unless the process was killed before it began.
+	stop := cfg.Runtime.Watch(pid, func(reason error) {
+		select {
+		case done <- fmt.Errorf("%w: %v", process.ErrClosed, reason):
+		default:
+		}
+	})
+	defer stop()
+	return <-done
+}

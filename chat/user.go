@@ -1,0 +1,218 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/kith-mesh/kith/chat/internal/talk"
+	"github.com/kith-mesh/kith/pg"
+	"github.com/kith-mesh/kith/process"
+)
+
+// user is the process of one user: it takes events from its mailbox, asks the talk what they mean, and does that.
+type user struct {
+	cfg   Config
+	scope *pg.Scope
+	front front
+	log   zerolog.Logger
+	start time.Time
+
+	self    *process.Process
+	talk    *talk.Talk
+	courier *courier
+	timer   *time.Timer
+	wake    time.Time // when the timer is due
+	reading bool      // the input is being read
+	waiting []typed   // input that has been taken, whose reader waits until the next may come
+}
+
+// typed is an event from the front end. Its reader goes on when done is closed.
+type typed struct {
+	event talk.Event
+	done  chan struct{}
+}
+
+// errQuit ends the loop in good order.
+var errQuit = errors.New("quit")
+
+func newUser(cfg Config, scope *pg.Scope, front front, start time.Time) *user {
+	log := cfg.Log.With().Str("component", "chat").Str("nick", cfg.Nick).Logger()
+	return &user{cfg: cfg, scope: scope, front: front, log: log, start: start}
+}
+
+// run is the process. It ends when ctx does, the talk is over, or the output cannot be written.
+func (u *user) run(ctx context.Context, self *process.Process) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pid := self.PID()
+	u.self = self
+	u.talk = talk.New(talk.Config{Self: talk.User{ID: idOf(pid), Nick: u.cfg.Nick}, Room: u.cfg.Room, Now: u.start})
+	u.courier = newCourier(ctx, u.cfg.Runtime, u.log)
+	u.timer = time.AfterFunc(time.Hour, func() { u.post(ctx, talk.Tick{}) })
+	defer u.timer.Stop()
+
+	if err := u.scope.Join(talk.Users, pid); err != nil {
+		return fmt.Errorf("join the users: %w", err)
+	}
+	defer u.leave(talk.Users)
+	go u.watch(ctx)
+
+	err := u.loop(ctx)
+	switch {
+	case errors.Is(err, errQuit):
+		u.courier.drain()
+		return nil
+	case ctx.Err() != nil && self.Context().Err() == nil:
+		return nil
+	}
+	return err
+}
+
+// loop handles one message after the other.
+func (u *user) loop(ctx context.Context) error {
+	for {
+		u.setTimer()
+		msg, err := u.self.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch msg := msg.(type) {
+		case typed:
+			u.waiting = append(u.waiting, msg)
+			err = u.handle(ctx, msg.event)
+		case talk.Event:
+			err = u.handle(ctx, msg)
+		default:
+			u.log.Debug().Type("type", msg).Msg("ignored a message that is not of the chat")
+		}
+		if err != nil {
+			return err
+		}
+		u.takeInput(ctx)
+	}
+}
+
+// takeInput lets the front end go on when the talk is ready for its next line.
+func (u *user) takeInput(ctx context.Context) {
+	if !u.talk.Ready() {
+		return
+	}
+	if !u.reading {
+		u.reading = true
+		go u.front.Read(ctx, func(ev talk.Event) error { return u.submit(ctx, ev) })
+	}
+	for _, in := range u.waiting {
+		close(in.done)
+	}
+	u.waiting = u.waiting[:0]
+}
+
+// submit gives an event of the front end to the process and waits until the next may come, so that a script that
+// writes faster than the mesh sends is held up in its pipe.
+func (u *user) submit(ctx context.Context, ev talk.Event) error {
+	in := typed{event: ev, done: make(chan struct{})}
+	u.post(ctx, in)
+	select {
+	case <-in.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// post puts a message into the own mailbox.
+func (u *user) post(ctx context.Context, msg any) {
+	if err := u.cfg.Runtime.Send(ctx, u.self.PID(), msg); err != nil && ctx.Err() == nil {
+		u.log.Warn().Err(err).Type("type", msg).Msg("the chat did not get an event of its own")
+	}
+}
+
+func (u *user) setTimer() {
+	if wake := u.talk.Wake(); !wake.Equal(u.wake) {
+		u.wake = wake
+		if wake.IsZero() {
+			u.timer.Stop()
+		} else {
+			u.timer.Reset(time.Until(wake))
+		}
+	}
+}
+
+// handle asks the talk what an event means and does it.
+func (u *user) handle(ctx context.Context, ev talk.Event) error {
+	if _, ok := ev.(talk.Tick); ok {
+		u.wake = time.Time{} // the timer has run out
+	}
+	for _, a := range u.talk.Handle(time.Now(), ev) {
+		if err := u.do(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do carries one action out. An error ends the chat.
+func (u *user) do(ctx context.Context, a talk.Action) error {
+	pid := u.self.PID()
+	switch a := a.(type) {
+	case talk.Show:
+		if err := u.front.Show(a.Line); err != nil {
+			return fmt.Errorf("%w: %w", ErrOutput, err)
+		}
+	case talk.Join:
+		u.failed(ctx, "join "+a.Room, u.scope.Join(a.Room, pid))
+	case talk.Leave:
+		u.leave(a.Room)
+	case talk.Say:
+		u.say(ctx, a)
+	case talk.Announce:
+		_, err := u.scope.Broadcast(ctx, talk.Users, talk.Hello{User: a.User})
+		u.failed(ctx, "say hello", err)
+	case talk.Tell:
+		u.courier.send(pidOf(a.To), talk.Told{From: u.talk.Self(), Seq: a.Seq, Text: a.Text}, func(err error) {
+			u.post(ctx, talk.Undelivered{Seq: a.Seq, Reason: err.Error()})
+		})
+	case talk.Confirm:
+		u.courier.send(pidOf(a.To), talk.Confirmed{Seq: a.Seq}, nil)
+	case talk.Ask:
+		u.courier.send(pidOf(a.To), talk.Asked{User: a.User, Seq: a.Seq}, nil)
+	case talk.Answer:
+		u.courier.send(pidOf(a.To), talk.Known{From: idOf(pid), Seq: a.Seq, Users: a.Users}, nil)
+	case talk.Refuse:
+		return &NickTakenError{Nick: a.Nick, Node: a.Holder.Node, Suggestion: a.Suggestion}
+	case talk.Quit:
+		return errQuit
+	}
+	return nil
+}
+
+// say sends a message to a room or to everybody. It comes back through the own mailbox, since this user is a member.
+func (u *user) say(ctx context.Context, a talk.Say) {
+	group := a.Room
+	if group == "" {
+		group = talk.Users
+	}
+	d, err := u.scope.Broadcast(ctx, group, talk.Said{From: u.talk.Self(), Room: a.Room, Text: a.Text})
+	u.failed(ctx, "send", err)
+	if len(d.Skipped) > 0 {
+		u.log.Warn().Str("group", group).Int("nodes", len(d.Skipped)).Msg("slow nodes missed a message")
+	}
+}
+
+// failed tells the user that something did not work.
+func (u *user) failed(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		u.post(ctx, talk.Failed{Text: fmt.Sprintf("cannot %s: %v", what, err)})
+	}
+}
+
+// leave leaves a group, so that the others see a departure and not a death.
+func (u *user) leave(group string) {
+	if err := u.scope.Leave(group, u.self.PID()); err != nil && !errors.Is(err, pg.ErrNotJoined) {
+		u.log.Debug().Err(err).Str("group", group).Msg("leave")
+	}
+}
