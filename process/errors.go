@@ -20,6 +20,8 @@ var (
 	// ErrNoProcess says that there is no such process or name, or there was none when a monitor or link was set up
 	// (Erlang's noproc).
 	ErrNoProcess = errors.New("no such process")
+	// ErrGoexit is the reason of a process whose function ended its goroutine with runtime.Goexit.
+	ErrGoexit = errors.New("goroutine exited")
 	// ErrNoConnection says that the node of the process cannot be reached, or the session with it ended. The process
 	// itself may well be alive (Erlang's noconnection).
 	ErrNoConnection = errors.New("no connection to the node")
@@ -46,6 +48,8 @@ var (
 	ErrUnregisteredType = errors.New("message type is not registered")
 	// ErrTypeTaken is returned by RegisterType when the name or the type is registered otherwise already.
 	ErrTypeTaken = errors.New("message type or name is registered already")
+	// ErrNoProcessType is returned by SpawnAt for a process type that the node has not registered.
+	ErrNoProcessType = errors.New("no such process type")
 	// ErrBadMessage is returned by Encode for a value that CBOR cannot carry and by Decode for bytes that are not an
 	// encoded message.
 	ErrBadMessage = errors.New("bad message")

@@ -2,66 +2,173 @@ package process
 
 import "context"
 
-// enqueue puts a message into the mailbox. It never blocks.
-func (p *Process) enqueue(msg Message) error {
+// putMode says what a message does at a bounded mailbox that is full.
+type putMode uint8
+
+const (
+	// putLocal: a local sender, who can be told, and can wait.
+	putLocal putMode = iota
+	// putAsync: a sender who neither waits nor hears of it. A Block mailbox takes the message all the same.
+	putAsync
+	// putConfirmed: a sender who hears of it, but cannot wait.
+	putConfirmed
+	// putAlways: signals, which always find room.
+	putAlways
+)
+
+// put places a message into the mailbox. It never blocks. Errors: ErrNoProcess, ErrMailboxFull, and errWait for a local
+// sender at a full Block mailbox.
+func (p *Process) put(msg Message, mode putMode) error {
 	p.mu.Lock()
 	if p.dead {
 		p.mu.Unlock()
 		return ErrNoProcess
 	}
+	if p.bound != nil && mode != putAlways && len(p.queue) >= p.bound.capacity {
+		if err := p.overflow(mode); err != nil {
+			p.mu.Unlock()
+			return err
+		}
+	}
+	if p.bound != nil {
+		p.bound.added++
+		msg = &slot{item: msg}
+	}
 	p.queue = append(p.queue, msg)
-	waiting, wake := p.waiting, p.wake
-	p.waiting = false
+	warn := 0
+	if uint32(len(p.queue)) >= p.warnAt {
+		warn = p.passMark()
+	}
+	wake := p.unpark()
+	start := p.body != nil && !p.running
+	p.running = p.running || start
 	p.mu.Unlock()
-	if waiting {
-		wake <- struct{}{}
+	wake.send()
+	if start {
+		go p.work(false)
+	}
+	if warn > 0 {
+		p.rt.warnHighWater(p, warn)
 	}
 	return nil
 }
 
-// Receive takes the next message out of the mailbox, and waits for one within ctx. The error is that of ctx, or, when
-// the process has been told to end, the reason: the function should then return.
-func (p *Process) Receive(ctx context.Context) (Message, error) {
-	for {
-		if p.exiting.Load() {
-			return nil, p.exitReason()
-		}
-		if msg, ok := p.next(); ok {
-			return msg, nil
-		}
-		if err := p.wait(ctx); err != nil {
-			return nil, err
-		}
+// wakeup is the channel of a parked owner, nil when it is not parked.
+type wakeup chan struct{}
+
+// send wakes the owner. It does not block: the channel has room for the one wakeup that unpark allows.
+func (w wakeup) send() {
+	if w != nil {
+		w <- struct{}{}
 	}
 }
 
-func (p *Process) exitReason() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.reason
+// unpark is called with mu held. What it returns is sent to after mu has been released.
+func (p *Process) unpark() wakeup {
+	if !p.waiting {
+		return nil
+	}
+	p.waiting = false
+	return p.wake
 }
 
-// next takes a message that is there already.
+// next takes the first message that is there, if any.
 func (p *Process) next() (Message, bool) {
-	if p.head == len(p.batch) {
-		p.mu.Lock()
-		p.batch, p.queue = p.queue, p.batch[:0]
-		p.mu.Unlock()
-		p.head = 0
-		if len(p.batch) == 0 {
+	for {
+		item, ok := p.pop()
+		if !ok {
 			return nil, false
 		}
+		if msg, ok := p.open(item); ok {
+			return msg, true
+		}
 	}
-	msg := p.batch[p.head]
-	p.batch[p.head] = nil
-	p.head++
-	return msg, true
 }
 
-// wait parks the goroutine until there is something to look at.
-func (p *Process) wait(ctx context.Context) error {
+// pop takes the first item: from the batch in hand, which only the owner touches, or else from the queue. A bounded
+// mailbox has no batch, since its senders must be able to count and to drop.
+func (p *Process) pop() (Message, bool) {
+	if p.head < len(p.batch) {
+		item := p.batch[p.head]
+		p.batch[p.head] = nil
+		p.head++
+		return item, true
+	}
 	p.mu.Lock()
-	if len(p.queue) > 0 || p.exiting.Load() {
+	if p.bound != nil {
+		item, ok, waiter := p.popBound()
+		p.mu.Unlock()
+		if waiter != nil {
+			close(waiter)
+		}
+		return item, ok
+	}
+	if len(p.queue) == 0 {
+		p.warnAt, p.inHand = p.mark, 0
+		p.batch, p.queue, p.head = keep(p.batch, keepIdle), keep(p.queue, keepIdle), 0
+		p.mu.Unlock()
+		return nil, false
+	}
+	p.batch, p.queue = p.queue, keep(p.batch, keepBusy)
+	p.head, p.inHand = 1, uint32(len(p.batch))
+	p.mu.Unlock()
+	item := p.batch[0]
+	p.batch[0] = nil
+	return item, true
+}
+
+// What a mailbox keeps of its buffers, in messages: while it is in use, and while it is empty, when there may be a
+// million of it.
+const (
+	keepBusy = 4096
+	keepIdle = 8
+)
+
+// keep is the buffer emptied for the next use, or nothing if it is larger than limit.
+func keep(buf []Message, limit int) []Message {
+	if cap(buf) > limit {
+		return nil
+	}
+	return buf[:0]
+}
+
+// open turns an item of the mailbox into the message that the process sees. Items that have lost their meaning while
+// they waited, such as the DOWN of a monitor that was taken back, yield false.
+func (p *Process) open(item Message) (Message, bool) {
+	msg, ok := p.peek(item)
+	return msg, ok && accept(item)
+}
+
+// peek is what the item would be as a message.
+func (p *Process) peek(item Message) (Message, bool) {
+	switch item := item.(type) {
+	case downSignal:
+		return item.m.down(), true
+	case *encoded:
+		msg, err := p.rt.Decode(item.data)
+		if err != nil {
+			p.rt.badMessage(err)
+			return nil, false
+		}
+		return msg, true
+	}
+	return item, true
+}
+
+// accept settles that the item is received now, and reports whether it still can be.
+func accept(item Message) bool {
+	d, ok := item.(downSignal)
+	return !ok || d.m.state.CompareAndSwap(monitorFired, monitorReceived)
+}
+
+// encoded is a message from another node, which its receiver decodes, so that the dispatcher need not.
+type encoded struct{ data []byte }
+
+// wait parks the owner until there is something to look at, or ctx is done. idle, called with mu held, says that there
+// is nothing; nil means an empty queue.
+func (p *Process) wait(ctx context.Context, idle func() bool) error {
+	p.mu.Lock()
+	if p.exiting.Load() || idle == nil && len(p.queue) > 0 || idle != nil && !idle() {
 		p.mu.Unlock()
 		return nil
 	}
@@ -69,10 +176,11 @@ func (p *Process) wait(ctx context.Context) error {
 		p.wake = make(chan struct{}, 1)
 	}
 	p.waiting = true
+	own := p.ctx
 	p.mu.Unlock()
 	done := ctx.Done()
-	if done == nil {
-		<-p.wake
+	if done == nil || own != nil && ctx == own.Context {
+		<-p.wake // the end of the process wakes it too
 		return nil
 	}
 	select {
@@ -85,7 +193,7 @@ func (p *Process) wait(ctx context.Context) error {
 	p.waiting = false
 	p.mu.Unlock()
 	if !waiting {
-		<-p.wake // whoever cleared the flag sends, or has sent
+		<-p.wake // whoever took the flag sends, or has sent
 		return nil
 	}
 	return ctx.Err()

@@ -32,7 +32,7 @@ func (r *Runtime) Register(name string, pid PID) error {
 	if !r.local(pid) {
 		return fmt.Errorf("%w: %v", ErrNotLocal, pid)
 	}
-	p := r.table.get(pid.ID)
+	p := r.procs.get(pid.ID)
 	if p == nil {
 		return fmt.Errorf("%w: %v", ErrNoProcess, pid)
 	}

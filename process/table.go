@@ -2,73 +2,96 @@ package process
 
 import "sync"
 
-// tableShards spreads the processes over several locks. A power of two.
+// tableShards spreads the entries over several locks. A power of two.
 const tableShards = 64
 
-// table finds processes by id.
-type table struct {
-	shards [tableShards]tableShard
+// table finds what has an id: processes, aliases.
+type table[V any] struct {
+	shards [tableShards]tableShard[V]
 }
 
-type tableShard struct {
+type tableShard[V any] struct {
 	mu sync.RWMutex // guards the fields below
-	m  map[uint64]*Process
-	// peak is the size that m once had: a map keeps the memory of its greatest size, so it is replaced when nearly empty.
-	peak int
-	_    [24]byte // keeps neighbours off this cache line
+	m  shrinkMap[uint64, V]
+	_  [24]byte // keeps neighbours off this cache line
 }
 
-func (t *table) init() {
-	for i := range t.shards {
-		t.shards[i].m = make(map[uint64]*Process)
-	}
-}
+func (t *table[V]) shard(id uint64) *tableShard[V] { return &t.shards[id%tableShards] }
 
-func (t *table) shard(id uint64) *tableShard { return &t.shards[id%tableShards] }
-
-func (t *table) get(id uint64) *Process {
+// get is the entry of id, or the zero value.
+func (t *table[V]) get(id uint64) V {
 	s := t.shard(id)
 	s.mu.RLock()
-	p := s.m[id]
+	v := s.m.m[id]
 	s.mu.RUnlock()
-	return p
+	return v
 }
 
-func (t *table) put(p *Process) {
-	s := t.shard(p.id)
+func (t *table[V]) put(id uint64, v V) {
+	s := t.shard(id)
 	s.mu.Lock()
-	s.m[p.id] = p
-	s.peak = max(s.peak, len(s.m))
+	s.m.put(id, v)
 	s.mu.Unlock()
 }
 
-// shrinkFrom is the size from which a map that has emptied to a quarter is worth copying.
-const shrinkFrom = 256
-
-func (t *table) remove(id uint64) {
+func (t *table[V]) remove(id uint64) {
 	s := t.shard(id)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.m, id)
-	if s.peak < shrinkFrom || len(s.m) > s.peak/4 {
-		return
-	}
-	m := make(map[uint64]*Process, len(s.m))
-	for id, p := range s.m {
-		m[id] = p
-	}
-	s.m, s.peak = m, len(m)
+	s.m.remove(id)
+	s.mu.Unlock()
 }
 
-func (t *table) all() []*Process {
-	var all []*Process
+func (t *table[V]) len() int {
+	n := 0
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.RLock()
-		for _, p := range s.m {
-			all = append(all, p)
+		n += len(s.m.m)
+		s.mu.RUnlock()
+	}
+	return n
+}
+
+// all is a copy of the entries, each shard as of one moment.
+func (t *table[V]) all() []V {
+	var all []V
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.RLock()
+		for _, v := range s.m.m {
+			all = append(all, v)
 		}
 		s.mu.RUnlock()
 	}
 	return all
+}
+
+// shrinkMap is a map that gives memory back. A Go map keeps the memory of its greatest size; this one is copied when
+// it has emptied to a quarter of it. The zero value is empty.
+type shrinkMap[K comparable, V any] struct {
+	m    map[K]V
+	peak int
+}
+
+// shrinkFrom is the size from which copying is worth while.
+const shrinkFrom = 256
+
+func (s *shrinkMap[K, V]) put(k K, v V) {
+	if s.m == nil {
+		s.m = make(map[K]V)
+	}
+	s.m[k] = v
+	s.peak = max(s.peak, len(s.m))
+}
+
+func (s *shrinkMap[K, V]) remove(k K) {
+	delete(s.m, k)
+	if s.peak < shrinkFrom || len(s.m) > s.peak/4 {
+		return
+	}
+	m := make(map[K]V, len(s.m))
+	for k, v := range s.m {
+		m[k] = v
+	}
+	s.m, s.peak = m, len(m)
 }

@@ -1,24 +1,34 @@
 package process
 
-// watch is one observer of a process, in the list of the process observed. Its links are guarded by that process's mu.
+// watch is one observer of a process, in the list of the process observed. Adding and removing take the same time
+// however many there are, and leave nothing behind.
 type watch struct {
-	target     *Process
-	prev, next *watch
+	sink   watcher
+	target *Process // set before the watch is known to others
+
+	// The fields below are guarded by the target's mu.
+	next, prev *watch
 	listed     bool
-	fn         func(reason error)
 }
 
-// fire tells the observer. The watch has left the list before.
-func (w *watch) fire(reason error) { w.fn(reason) }
+// watcher is told, once, when the process ends.
+type watcher interface {
+	targetDown(reason error)
+}
 
-// addWatch puts w into the list, and reports whether the process was alive.
-func (p *Process) addWatch(w *watch) bool {
+// addWatch puts w into the list, unless the process has ended or, by valid, the watch has been given up meanwhile. It
+// reports whether the process was alive.
+func (p *Process) addWatch(w *watch, valid func() bool) (alive bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead {
 		return false
 	}
-	w.target, w.next, w.listed = p, p.watchers, true
+	if valid != nil && !valid() {
+		return true
+	}
+	w.listed = true
+	w.next = p.watchers
 	if w.next != nil {
 		w.next.prev = w
 	}
@@ -46,13 +56,29 @@ func (p *Process) removeWatch(w *watch) bool {
 	return true
 }
 
+// takeWatchers empties the list. mu is held.
+func (p *Process) takeWatchers() *watch {
+	first := p.watchers
+	p.watchers = nil
+	for w := first; w != nil; w = w.next {
+		w.listed = false
+	}
+	return first
+}
+
+// watchFunc is a function as a watcher.
+type watchFunc func(reason error)
+
+func (f watchFunc) targetDown(reason error) { f(reason) }
+
 // Watch calls fn once, with the exit reason, when the local process ends, or at once with ErrNoProcess when there is no
-// such process. fn runs on whatever goroutine ended the process: it must be quick and must not block. After cancel has
-// returned fn is not started any more. It is for layers built on processes; a process monitors others instead.
+// such process on this node. fn runs on whatever goroutine ended the process: it must be quick and must not block.
+// After cancel has returned, fn is not started any more. It is the cheap form of Monitor for layers on processes that
+// watch their own node.
 func (r *Runtime) Watch(local PID, fn func(reason error)) (cancel func()) {
 	p := r.find(local)
-	w := &watch{fn: fn}
-	if p == nil || !p.addWatch(w) {
+	w := &watch{sink: watchFunc(fn), target: p}
+	if p == nil || !p.addWatch(w, nil) {
 		fn(ErrNoProcess)
 		return func() {}
 	}

@@ -1,0 +1,121 @@
+package process
+
+import (
+	"context"
+	"errors"
+
+	"github.com/kith-mesh/kith/node"
+)
+
+func nodeNamed(name string) node.ID { return node.ID{Name: name} }
+
+// encodeFrame gives the parts of a frame as the node sends them.
+func (r *Runtime) sendFrame(ctx context.Context, to node.ID, f *frame, flags node.SendFlags) error {
+	var scratch [64]byte
+	return r.net.Send(ctx, to, node.ProtocolProcess, flags, f.appendHead(scratch[:0]), f.body)
+}
+
+// postFrame sends a frame without waiting, if there is a session.
+func (r *Runtime) postFrame(to node.ID, f *frame) error {
+	err := r.net.Post(to, node.ProtocolProcess, f.appendHead(nil), f.body)
+	if errors.Is(err, node.ErrTooLarge) {
+		f.body = shortReason(f.body)
+		err = r.net.Post(to, node.ProtocolProcess, f.appendHead(nil), f.body)
+	}
+	return err
+}
+
+// reply posts a frame to the peer of a session. When the session has gone there is nobody to tell.
+func (r *Runtime) reply(to node.ID, f frame) { _ = r.postFrame(to, &f) }
+
+// sendRemote sends a message to another node.
+func (r *Runtime) sendRemote(ctx context.Context, to node.ID, f frame, msg any, flags node.SendFlags) error {
+	if to.Name == r.id.Name || to.Name == "" {
+		return r.toNobody(ErrNoProcess) // an earlier life of this node (SIG-12), or no process at all
+	}
+	body, err := r.Encode(msg)
+	if err != nil {
+		return err
+	}
+	f.body = body
+	err = r.sendFrame(ctx, to, &f, flags)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, node.ErrNotConnected) && flags&node.NoConnect != 0:
+		return ErrNoConnection
+	case unreachable(err):
+		return r.toNobody(ErrNoProcess)
+	case errors.Is(err, node.ErrClosed):
+		return ErrClosed
+	}
+	return err
+}
+
+// unreachable reports whether a send failed because there is no way to the node.
+func unreachable(err error) bool {
+	return errors.Is(err, node.ErrNotConnected) || errors.Is(err, node.ErrNoNode) || errors.Is(err, node.ErrRefused) ||
+		errors.Is(err, node.ErrBadName)
+}
+
+// whyLost is the reason that monitors and links get when a signal to the node could not be sent.
+func (r *Runtime) whyLost(to node.ID, err error) error {
+	if errors.Is(err, node.ErrNoNode) && to.Incarnation != 0 {
+		if p, ok := r.net.Peer(to.Name); ok && p.Incarnation != to.Incarnation {
+			return ErrNoProcess // another life of the node is here: that one is over (SIG-12)
+		}
+	}
+	return ErrNoConnection
+}
+
+// signalExit sends an exit signal to another node.
+func (r *Runtime) signalExit(from, to PID, reason error) {
+	if to.Node == r.id.Name || to.IsZero() {
+		r.stats.sentToNobody.Add(1)
+		return
+	}
+	f := frame{kind: frameExit, from: from.ID, to: to.ID, body: r.types.now.Load().encodeReason(reason)}
+	err := r.postFrame(to.NodeID(), &f)
+	if errors.Is(err, node.ErrNotConnected) {
+		err = r.sendFrame(r.ctx, to.NodeID(), &f, 0)
+	}
+	if err != nil {
+		r.stats.sentToNobody.Add(1)
+	}
+}
+
+// ask sends a frame that the peer answers, and waits for the answer within ctx.
+func (r *Runtime) ask(ctx context.Context, to node.ID, f *frame, q *request) (answer, error) {
+	q.answer = make(chan answer, 1)
+	r.peers.addRequest(to.Name, f.ref, q)
+	r.begun(to.Name, &q.conn)
+	if err := r.sendFrame(ctx, to, f, 0); err != nil {
+		r.peers.takeRequest(to.Name, f.ref)
+		switch {
+		case unreachable(err):
+			return answer{}, r.whyLost(to, err)
+		case errors.Is(err, node.ErrClosed):
+			return answer{}, ErrClosed
+		}
+		return answer{}, err
+	}
+	var err error
+	select {
+	case a, ok := <-q.answer:
+		if !ok {
+			return answer{}, ErrNoConnection
+		}
+		return a, nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-r.ctx.Done():
+		err = ErrClosed
+	}
+	if r.peers.abandon(to.Name, f.ref) {
+		return answer{}, err
+	}
+	if a, ok := <-q.answer; ok { // it came at the same moment
+		return a, nil
+	}
+	return answer{}, ErrNoConnection
+}
