@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -108,8 +109,9 @@ func (k *keeper) run() {
 	defer k.probes.Wait()
 	var strategies sync.WaitGroup
 	defer strategies.Wait()
-	for _, s := range k.n.cfg.Discovery {
-		strategies.Go(func() { k.discover(s) })
+	for i, s := range k.n.cfg.Discovery {
+		source := fmt.Sprintf("%s/%d", s.Name(), i) // two strategies may share a name: static and Join
+		strategies.Go(func() { k.discover(source, s) })
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -127,23 +129,23 @@ func (k *keeper) run() {
 	}
 }
 
-// discover runs one strategy.
-func (k *keeper) discover(s discovery.Strategy) {
+// discover runs one strategy, whose candidates are kept apart from those of others by source.
+func (k *keeper) discover(source string, s discovery.Strategy) {
 	n := k.n
 	self := discovery.Self{
 		Name: n.cfg.Name, Incarnation: n.id.Incarnation, Addr: n.Addr(), Mesh: n.cfg.Mesh, Hidden: n.cfg.Hidden,
 		PID: pid, Cookie: n.cfg.Cookie,
 	}
 	err := s.Run(k.ctx, self, func(list []discovery.Candidate) {
-		k.do(func() { k.found(s.Name(), list) })
+		k.do(func() { k.found(source, list) })
 	}, func(err error) {
 		n.log.Warn().Err(err).Str("strategy", s.Name()).Msg("discovery failed; what is connected stays")
-		k.do(func() { k.report(s.Name()) })
+		k.do(func() { k.report(source) })
 	})
 	if err != nil {
 		n.log.Error().Err(err).Str("strategy", s.Name()).Msg("discovery strategy cannot work")
 	}
-	k.do(func() { k.report(s.Name()) })
+	k.do(func() { k.report(source) })
 }
 
 // found takes over a strategy's list. What is not on it any more loses this source, but no living link.
