@@ -15,7 +15,8 @@ type MergedStrategy struct {
 }
 
 // Merge is the strategy that runs all of strategies and reports all that any of them has found: each address once, with
-// the node's name where one of them knows it, in the order of the strategies. A strategy that fails, or whose
+// the node's name where one of them knows it, in the order of the strategies. Its first list comes when each of them has
+// had a first word, so that whoever waits for it has heard of all; every strategy here has one within seconds. A strategy that fails, or whose
 // configuration can never work, does not disturb the others; Run returns an error only when none of them can work. The
 // merged strategy of no strategies finds nothing.
 func Merge(strategies ...Strategy) Strategy {
@@ -49,33 +50,24 @@ func (m *MergedStrategy) Run(ctx context.Context, self Self, found func([]Candid
 		<-ctx.Done()
 		return nil
 	}
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex // guards the fields below and calls of found and fail
-		told  bool
-		last  []Candidate
-		lists = make([][]Candidate, len(m.members))
-		errs  = make([]error, len(m.members))
-	)
+	r := &mergedRun{found: found, fail: fail, lists: make([][]Candidate, len(m.members)), silent: len(m.members)}
+	errs := make([]error, len(m.members))
+	var wg sync.WaitGroup
 	for i, s := range m.members {
-		report := func(list []Candidate) {
-			mu.Lock()
-			defer mu.Unlock()
-			lists[i] = list
-			if all := union(lists); !told || !slices.Equal(all, last) {
-				told, last = true, all
-				found(slices.Clone(all))
-			}
-		}
-		complain := func(err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			fail(err)
-		}
 		wg.Go(func() {
-			if err := s.Run(ctx, self, report, complain); err != nil && ctx.Err() == nil {
-				complain(fmt.Errorf("discovery stopped: %w", err))
-				errs[i] = err
+			spoke := false
+			say := func(list []Candidate) {
+				r.say(i, list, !spoke)
+				spoke = true
+			}
+			err := s.Run(ctx, self, say, r.complain)
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			errs[i] = err
+			r.complain(fmt.Errorf("discovery stopped: %w", err))
+			if !spoke {
+				r.say(i, nil, true)
 			}
 		})
 	}
@@ -84,6 +76,40 @@ func (m *MergedStrategy) Run(ctx context.Context, self Self, found func([]Candid
 		return nil
 	}
 	return errors.Join(errs...)
+}
+
+// mergedRun is one Run of merged strategies.
+type mergedRun struct {
+	mu     sync.Mutex // guards the fields below, and calls of found and fail
+	found  func([]Candidate)
+	fail   func(error)
+	lists  [][]Candidate // by member
+	silent int           // members without a first word
+	told   bool
+	last   []Candidate
+}
+
+// say takes over a member's list.
+func (r *mergedRun) say(member int, list []Candidate, first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lists[member] = list
+	if first {
+		r.silent--
+	}
+	if r.silent > 0 {
+		return
+	}
+	if all := union(r.lists); !r.told || !slices.Equal(all, r.last) {
+		r.told, r.last = true, all
+		r.found(slices.Clone(all))
+	}
+}
+
+func (r *mergedRun) complain(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail(err)
 }
 
 // union puts lists together: no repetition of an address, unless two names are said to be there.

@@ -256,6 +256,8 @@ func TestMerge(t *testing.T) {
 		s := run(t, m, Self{})
 		s.expectNothing(t, 1) // c stopped, the others did not
 		a.lists <- []Candidate{{Addr: "h:1", Source: "a"}, {Addr: "h:2", Source: "a"}}
+		s.expectNothing(t, 0) // b has not said anything yet
+		b.lists <- nil
 		s.expect(t, 0, "h:1", "h:2")
 		b.lists <- []Candidate{{Addr: "h:3", Source: "b"}, {Addr: "h:1", Name: "x@h", Source: "b"}}
 		s.expect(t, 0, "h:2", "h:3", "h:1")

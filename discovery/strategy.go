@@ -41,7 +41,8 @@ type Strategy interface {
 	// Run calls found with the full current list whenever it changed, and at least once, also when it is empty. It
 	// blocks until ctx ends and then returns nil; it returns an error, which wraps [ErrBadConfig], only when its
 	// configuration can never work. Passing troubles go to fail and are retried for ever with jittered backoff. The
-	// last good list stays meanwhile; found is not called, except with an empty list if there was none before.
+	// last good list stays meanwhile; found is not called, except with an empty list if there was none before: within
+	// seconds of its start Run has called found, whatever happens.
 	//
 	// Run calls found and fail from one goroutine at a time; they must not block for long. The list belongs to the
 	// callee. A strategy value may be run once at a time.
