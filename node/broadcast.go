@@ -87,7 +87,8 @@ const topicAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 
 // Broadcast sends one frame to several nodes as one message: one copy crosses the wire for each node. Every listed
 // node must have subscribed to the topic before it said so; a node that is subscribed and not listed ignores it. It is
-// ordered with Send: what one goroutine sends and broadcasts arrives everywhere in that order.
+// ordered with Send: what one goroutine sends and broadcasts arrives everywhere in that order. While one of the
+// listed nodes has no room, or a node without a session can still be reached, the others get a frame each instead.
 //
 // It does not wait for a slow peer: a listed node whose window is full, or that has no session, is left out and
 // returned. A payload over 128 KiB goes to each node by itself, and waits for windows within ctx. Errors:
@@ -164,7 +165,15 @@ func (n *Node) broadcast(subject string, p Protocol, targets []*session, size in
 		}
 	}
 	pushed := false
-	if len(with) > 0 {
+	switch {
+	case len(with) == 0:
+	case len(left) > 0 || len(with) == 1 || n.shadows.Load() > 0:
+		// A message on the topic reaches every subscriber's broker, listed or not: one that cannot take more must not
+		// get it. With a frame in each session the same single copy goes to each of the others.
+		for _, s := range with {
+			pushed = s.append(p, wire.Whole, n.out, parts...) || pushed
+		}
+	default:
 		pushed = n.appendBroadcast(subject, p, with, size, parts)
 	}
 	for _, s := range targets {

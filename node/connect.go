@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/kith-mesh/kith/internal/membership"
 	"github.com/kith-mesh/kith/internal/wire"
 )
@@ -117,16 +115,10 @@ func (n *Node) Ping(ctx context.Context, name string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, membership.Misses*n.Tick())
 	defer cancel()
 	began := time.Now()
-	for {
-		err := n.probe(ctx, p)
-		if err == nil {
-			return time.Since(began), nil
-		}
-		if errors.Is(err, nats.ErrNoResponders) {
-			return 0, fmt.Errorf("%w: %s is gone", ErrNotConnected, name)
-		}
+	if err := n.probe(ctx, p); err != nil {
 		return 0, fmt.Errorf("%w: %s does not answer: %w", ErrNotConnected, name, err)
 	}
+	return time.Since(began), nil
 }
 
 // probe asks one peer whether it is there.
@@ -144,11 +136,14 @@ func (n *Node) probe(ctx context.Context, p Peer) error {
 	case <-answer:
 		return nil
 	case <-gone:
-		return nats.ErrNoResponders
+		return errGone
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
+
+// errGone says that a session ended while something was waited for.
+var errGone = errors.New("its session ended")
 
 // sessionDone is closed when the session is over.
 func (n *Node) sessionDone(p Peer) <-chan struct{} {

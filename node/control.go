@@ -43,6 +43,8 @@ type controller struct {
 
 	sessions map[uint64]*session // expected and open, by connection id
 	routes   map[string]bool     // servers with a route now
+	dirty    bool                // the routes may have changed
+	looked   time.Time           // when they were last looked at
 	gaveUp   map[string]bool     // servers whose route our own broker gave up
 	// verifying are the nodes whose address is being asked; checks are the goroutines that ask.
 	verifying map[membership.ID]bool
@@ -121,12 +123,32 @@ func (c *controller) run() {
 		}
 		c.listen()
 		now := time.Now()
-		next := c.table.Tick(now)
+		next := c.settleRoutes(now, c.table.Tick(now))
 		timer.Reset(time.Until(next))
+		c.n.shadows.Store(int32(c.table.Shadows()))
 		if p := int32(c.table.Pending()); c.pending.Swap(p) != p {
 			c.n.changed()
 		}
 	}
+}
+
+// routePause is the least time between two looks at the broker's routes, which take its lock: while fifty nodes form a
+// mesh, hundreds of events come at once.
+const routePause = 3 * time.Millisecond
+
+// settleRoutes looks at the routes if something changed, and returns the earlier of next and when it wants to look again.
+func (c *controller) settleRoutes(now, next time.Time) time.Time {
+	if !c.dirty {
+		return next
+	}
+	if due := c.looked.Add(routePause); now.Before(due) {
+		if due.Before(next) {
+			return due
+		}
+		return next
+	}
+	c.refreshRoutes()
+	return now // the table may want to act on what was found
 }
 
 // message takes one message of the control account.
@@ -178,13 +200,14 @@ func (c *controller) verify(id membership.ID, addr string) {
 	defer cancel()
 	found, err := broker.Probe(ctx, addr, c.n.probeConfig())
 	there, _, _ := parseServerName(found.ServerName)
+	silent := ctx.Err() != nil && c.n.ctx.Err() == nil // asked now: the context ends with this function
 	c.do(func(t *membership.Table, now time.Time) {
 		delete(c.verifying, id)
 		switch {
 		case err == nil && there == id:
 			t.Confirm(now, id)
 			c.n.keeper.do(func() { c.n.keeper.redial(addr) })
-		case ctx.Err() == nil || c.n.ctx.Err() != nil:
+		case !silent:
 			t.NoResponder(now, id)
 		}
 	})
@@ -215,16 +238,16 @@ func (c *controller) route(e broker.RouteEvent) {
 		if id, _, ok := parseServerName(e.Remote); ok && e.ByPeer {
 			c.table.Suspect(time.Now(), id)
 		}
-		c.refreshRoutes()
+		c.dirty = true
 	default:
-		c.refreshRoutes()
+		c.dirty = true
 	}
 }
 
 // compareRoutes notices a change that no event told.
 func (c *controller) compareRoutes() {
 	if c.n.broker.NumRemotes() != len(c.routes) {
-		c.refreshRoutes()
+		c.dirty = true
 	}
 }
 
@@ -235,6 +258,7 @@ func (c *controller) refreshRoutes() {
 		return // closing
 	}
 	now := time.Now()
+	c.dirty, c.looked = false, now
 	current := make(map[string]bool, len(list))
 	for _, r := range list {
 		current[r.ServerName] = true
@@ -279,6 +303,9 @@ func (c *controller) opened(s *session) {
 // end reports a session that the dispatcher ended for the peer's goodbye, ended one that this side gave up.
 func (c *controller) end(conn uint64, why membership.Why) {
 	c.do(func(t *membership.Table, now time.Time) {
+		if s := c.sessions[conn]; s != nil && why == membership.Shutdown {
+			c.n.keeper.forget(serverName(s.peer.ID, s.info.Hidden))
+		}
 		delete(c.sessions, conn)
 		t.End(now, conn, why)
 	})

@@ -25,7 +25,7 @@ type Event struct {
 }
 
 // Monitor is a subscription to nodeup and nodedown. Events come in the order in which this node decided them, and
-// none is lost: what is not read yet is kept.
+// none is lost while the node runs: what is not read yet is kept.
 type Monitor struct {
 	n      *Node
 	hidden func(bool) bool
@@ -103,7 +103,7 @@ func (m *Monitor) run() {
 	}
 }
 
-// finish delivers what is left to a reader that is there, and ends.
+// finish ends the delivery.
 func (m *Monitor) finish() { m.once.Do(func() { close(m.stop) }) }
 
 func (m *Monitor) wants(e Event) bool {

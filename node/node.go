@@ -46,6 +46,7 @@ type Node struct {
 	peers    atomic.Pointer[peerSet]
 	routed   atomic.Pointer[map[string]bool] // servers with a route
 	grant    atomic.Uint64                   // what each peer may have under way towards us
+	shadows  atomic.Int32                    // nodes with a route and without a session
 	fences   atomic.Uint64
 	messages atomic.Uint64 // ids of messages in parts
 	leaving  atomic.Bool

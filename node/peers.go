@@ -62,7 +62,7 @@ func (n *Node) setPeers(list []*session) {
 const (
 	grantTotal = 24 << 20
 	grantMost  = 4 << 20
-	grantLeast = 128 << 10
+	grantLeast = 64 << 10
 )
 
 // grantFor is the window of each of count peers.

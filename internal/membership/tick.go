@@ -228,3 +228,15 @@ func (t *Table) Addr(id ID) string {
 	}
 	return ""
 }
+
+// Shadows is the number of visible nodes that can be reached and have no session: whatever they have subscribed to
+// still reaches their broker, where nothing bounds it.
+func (t *Table) Shadows() int {
+	n := 0
+	for _, p := range t.peer {
+		if p.seen && p.phase != Up && !p.info.Hidden {
+			n++
+		}
+	}
+	return n
+}
