@@ -44,15 +44,16 @@ func Probe(ctx context.Context, addr string, cfg ProbeConfig) (Probed, error) {
 			return Probed{}, err
 		}
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return Probed{}, probeError(ctx, addr, cfg.Mesh, err)
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer raw.Close()
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	conn := raw
 	if config != nil {
-		secure := tls.Client(conn, config)
+		secure := tls.Client(raw, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return Probed{}, probeError(ctx, addr, cfg.Mesh, err)
 		}

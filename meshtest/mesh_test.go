@@ -44,7 +44,7 @@ func TestACutLinkSplitsOnePairOnly(t *testing.T) {
 	watch := m.Node(1).Monitor()
 	defer watch.Close()
 	m.Cut(1, 2)
-	if reason := lost(t, watch, m.Node(2).Name()); string(reason) != "net_tick_timeout" {
+	if reason := lost(t, watch, m.Node(2).Name()); reason != node.ReasonTickTimeout {
 		t.Errorf("reason %v", reason)
 	}
 	meshtest.Eventually(t, "split", func() bool { return !m.Connected(1, 2) })
@@ -60,7 +60,7 @@ func TestABrokenLinkIsNoticedAtOnceAndHeals(t *testing.T) {
 	watch := m.Node(1).Monitor()
 	defer watch.Close()
 	m.Break(1, 2)
-	if reason := lost(t, watch, m.Node(2).Name()); string(reason) != "connection_closed" {
+	if reason := lost(t, watch, m.Node(2).Name()); reason != node.ReasonConnectionClosed {
 		t.Errorf("reason %v", reason)
 	}
 	m.Mend(1, 2)
@@ -73,7 +73,7 @@ func TestStopKillRestart(t *testing.T) {
 	defer watch.Close()
 	old := m.Node(2).ID()
 	m.Stop(2)
-	if reason := lost(t, watch, old.Name); string(reason) != "shutdown" {
+	if reason := lost(t, watch, old.Name); reason != node.ReasonShutdown {
 		t.Errorf("reason %v of a clean leave", reason)
 	}
 	m.Restart(2)
@@ -82,7 +82,7 @@ func TestStopKillRestart(t *testing.T) {
 		t.Error("the new life has the old identity")
 	}
 	m.Kill(2)
-	if reason := lost(t, watch, old.Name); string(reason) != "connection_closed" {
+	if reason := lost(t, watch, old.Name); reason != node.ReasonConnectionClosed {
 		t.Errorf("reason %v of a crash", reason)
 	}
 	m.Start("n4@127.0.0.1")
