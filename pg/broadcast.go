@@ -1,0 +1,225 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kith-mesh/kith/node"
+	"github.com/kith-mesh/kith/process"
+)
+
+// Delivery says how far a broadcast went.
+type Delivery struct {
+	// Members is how many memberships it was sent to, on Nodes nodes, this one included if it has members. A process
+	// that joined twice counts twice and gets two copies (PG-56).
+	Members, Nodes int
+	// Skipped are the nodes that were behind and did not get it. Each is told how many it missed when it has caught
+	// up, and its monitors see an Event of kind Missed.
+	Skipped []node.ID
+}
+
+// Broadcast sends a message to every member of a group that this node sees at this moment, and to those who
+// subscribed to a pattern that matches. Members on this node get the Go value itself, members elsewhere one value that
+// all members of their node share: it must not be changed after sending, nor by who receives it. One copy crosses the
+// wire per node with members, however many they are.
+//
+// What one goroutine broadcasts and sends arrives in that order at each member. A node whose window is full is waited
+// for, within ctx and the patience of the groups (see WithPatience); if it does not catch up it is skipped, without
+// waiting, until it has. The other members are not held up: they have the message by then.
+//
+// Errors, in all of which nothing was sent: ErrBadName, ErrClosed, node.ErrTooLarge, ctx.Err() if it was over before,
+// and those of process.Runtime.Encode, if the group has members elsewhere. A group without members is no error.
+func (s *Scope) Broadcast(ctx context.Context, group string, msg any) (Delivery, error) {
+	if err := checkName("group", group); err != nil {
+		return Delivery{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Delivery{}, err
+	}
+	p, ok := s.plan(group)
+	if !ok {
+		return Delivery{}, fmt.Errorf("%w: scope %q", ErrClosed, s.name)
+	}
+	defer p.free()
+	defer p.leaveLanes()
+	s.g.stats.broadcasts.Add(1)
+	d := Delivery{Members: len(p.locals)}
+	if d.Members > 0 {
+		d.Nodes = 1
+	}
+	if len(p.targets) == 0 {
+		s.deliver(p.locals, msg)
+		return d, nil
+	}
+	payload, err := s.g.rt.Encode(msg)
+	if err != nil {
+		return Delivery{}, err
+	}
+	p.buf = appendKey(appendHeader(p.buf[:0], kindMessage, s.name), key{name: group})
+	lost, err := s.spread(ctx, p, group, payload)
+	if err != nil {
+		return Delivery{}, err
+	}
+	s.deliver(p.locals, msg)
+	d.Skipped = s.waitFor(ctx, p, group, lost, payload)
+	for i := range p.targets {
+		if t := &p.targets[i]; t.members > 0 {
+			d.Nodes++
+			d.Members += t.members
+		}
+	}
+	return d, nil
+}
+
+// deliver puts a message into mailboxes of this node.
+func (s *Scope) deliver(locals []process.PID, msg any) {
+	if len(locals) > 0 {
+		s.g.stats.delivered.Add(uint64(s.g.rt.Deliver(locals, msg)))
+	}
+}
+
+// spread sends the frame of p.buf and payload to all targets, without waiting for anybody: over the topic to those
+// that take it, if they are several, over their sessions to the others. It returns those whose window is full. After
+// an error nothing was sent. A target that is gone counts no members.
+func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byte) (full []int, err error) {
+	for i := range p.targets {
+		if p.targets[i].lane != nil {
+			p.via = append(p.via, p.targets[i].id)
+		}
+	}
+	topic := len(p.via) > 1
+	if topic {
+		skipped, err := s.g.net.Broadcast(ctx, key{name: group}.topic(s.name), node.ProtocolGroups, p.via, p.buf, payload)
+		if err != nil {
+			return nil, closedError(err)
+		}
+		for _, id := range skipped {
+			full = append(full, p.index(id))
+		}
+	}
+	for i := range p.targets {
+		t := &p.targets[i]
+		if topic && t.lane != nil {
+			continue
+		}
+		err := s.g.net.Send(ctx, t.id, node.ProtocolGroups, node.NoWait|node.NoConnect, p.buf, payload)
+		switch {
+		case err == nil:
+		case errors.Is(err, node.ErrWouldBlock):
+			full = append(full, i)
+		case errors.Is(err, node.ErrTooLarge), errors.Is(err, node.ErrClosed):
+			return nil, closedError(err)
+		default:
+			t.members = 0 // its session has just ended: its members are as good as gone
+		}
+	}
+	p.leaveLanes()
+	if p.ask {
+		s.ask(p)
+	}
+	return full, nil
+}
+
+// closedError makes a node's end look like that of the groups.
+func closedError(err error) error {
+	if errors.Is(err, node.ErrClosed) {
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return err
+}
+
+func (p *plan) index(id node.ID) int {
+	for i := range p.targets {
+		if p.targets[i].id == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// waitFor sends to those whose window was full, waiting for them for a while unless they are known to be behind. It
+// returns those that miss the message.
+func (s *Scope) waitFor(ctx context.Context, p *plan, group string, full []int, payload []byte) (skipped []node.ID) {
+	if len(full) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.g.patience)
+	defer cancel()
+	for _, i := range full {
+		if i < 0 {
+			continue
+		}
+		t := &p.targets[i]
+		err := node.ErrWouldBlock
+		if !s.g.behind.is(t.id) {
+			err = s.g.net.Send(ctx, t.id, node.ProtocolGroups, node.NoConnect, p.buf, payload)
+		}
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, node.ErrWouldBlock), ctx.Err() != nil:
+			s.g.behind.miss(t.id, missed{s.name, group})
+			skipped = append(skipped, t.id)
+		}
+		t.members = 0
+	}
+	return skipped
+}
+
+// ask asks the nodes that do not take the topic of a group yet to take it. Until they have told that they do, they
+// get the group's broadcasts over their sessions.
+func (s *Scope) ask(p *plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range p.targets {
+		t := &p.targets[i]
+		if t.ask == nil {
+			continue
+		}
+		sh := s.table.find(*t.ask).share(t.origin)
+		if sh == nil || sh.extra().asked {
+			continue
+		}
+		sh.more.asked = true
+		s.g.post(t.id, appendKey(appendHeader(s.buf[:0], kindAsk, s.name), *t.ask))
+	}
+}
+
+// onMessage delivers a broadcast of another node to the members of this one.
+func (s *Scope) onMessage(r *reader) {
+	name, pattern := r.name()
+	if r.err != nil || pattern {
+		r.fail("bad broadcast")
+		return
+	}
+	p := plans.Get().(*plan)
+	defer p.free()
+	s.mu.RLock()
+	s.locals(p, name)
+	s.mu.RUnlock()
+	if len(p.locals) == 0 {
+		return // the last member left while this was under way (CHAT-03)
+	}
+	msg, err := s.g.rt.Decode(r.b)
+	if err != nil {
+		s.g.stats.badMessages.Add(1)
+		s.g.log.Warn().Err(err).Str("scope", s.name).Str("group", string(name)).Msg("broadcast dropped")
+		return
+	}
+	s.deliver(p.locals, msg)
+}
+
+// locals lists who on this node gets a broadcast. The lock is held for reading.
+func (s *Scope) locals(p *plan, name []byte) {
+	if s.table.trie.size > 0 {
+		s.table.trie.match(string(name), func(g *group) {
+			if sh := g.share(s.table.self); sh != nil {
+				p.addLocals(sh)
+			}
+		})
+	}
+	if sh := s.table.groups[string(name)].share(s.table.self); sh != nil {
+		p.addLocals(sh)
+	}
+}

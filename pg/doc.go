@@ -1,0 +1,23 @@
+// Package pg keeps process groups: named sets of processes that everybody in the mesh sees, joins, leaves, watches and
+// talks to as one.
+//
+// A group belongs to a scope, begins with its first member and ends with its last. Each node is the only writer of its
+// own processes' memberships; it tells its peers of every change in order, and a peer that has just appeared of all of
+// them. What dies leaves.
+//
+// # Promises
+//
+//  1. A node sees its own changes at once. Connected nodes agree soon, and after a partition they see what each side
+//     has by then: nothing that has left or died comes back.
+//  2. Who sees a member can reach it: a broadcast after the member has become visible gets there.
+//  3. A monitor gets a snapshot and then every change, exactly and once, in the order in which this node made them. One
+//     who reads too slowly is told so, and resynchronises; nothing is cut silently.
+//  4. A broadcast crosses the wire once per node with members, however many members there are. What one goroutine
+//     sends arrives in order. A node that does not keep up is told how many broadcasts it missed.
+//
+// # What it does not do
+//
+// There is no lock, no quorum and no order between what different nodes do. Nothing is stored. Membership is a matter
+// of pairs: two nodes without a session do not see each other's members, even if both see a third (PG-22). Hidden nodes
+// take no part (PG-55).
+package pg

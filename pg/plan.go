@@ -1,0 +1,152 @@
+package pg
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/kith-mesh/kith/node"
+	"github.com/kith-mesh/kith/process"
+)
+
+// plan is whom one broadcast goes to, as the table was at one moment: those who had joined by then get it.
+type plan struct {
+	locals  []process.PID // those of this node; not to be changed, it may be shared
+	own     []process.PID // room for locals
+	targets []target
+	via     []node.ID // room for the nodes that take the topic
+	buf     []byte    // room for the header
+	ask     bool      // somebody has to be asked to take the topic
+}
+
+// target is one other node with members.
+type target struct {
+	origin  *origin
+	id      node.ID
+	members int
+	lane    *lane // nil until the node has told that it takes the topic
+	ask     *key  // what the node has to be asked to take
+}
+
+var plans = sync.Pool{New: func() any { return new(plan) }}
+
+// plan lists who gets a broadcast to a group. Lanes are entered: the caller leaves them when the node has taken the
+// frame. ok is false when the scope has been stopped.
+func (s *Scope) plan(name string) (p *plan, ok bool) {
+	p = plans.Get().(*plan)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.stopped {
+		p.free()
+		return nil, false
+	}
+	if s.table.trie.size > 0 {
+		// Patterns first: a node that takes the topic of one needs no subscription for each group.
+		s.table.trie.match(name, func(g *group) { p.add(s.table.self, g) })
+	}
+	if g := s.table.groups[name]; g != nil {
+		p.add(s.table.self, g)
+	}
+	if len(p.targets) > 1 {
+		for i := range p.targets {
+			if l := p.targets[i].lane; l != nil {
+				l.enter()
+			}
+		}
+	} else if len(p.targets) == 1 {
+		p.targets[0].lane, p.targets[0].ask = nil, nil // one copy is one copy: the session is the shorter way
+		p.ask = false
+	}
+	return p, true
+}
+
+// add puts in who is in one group or pattern.
+func (p *plan) add(self *origin, g *group) {
+	fresh := len(p.targets) == 0 // no node can be in the list yet
+	for i := range g.shares {
+		sh := &g.shares[i]
+		if sh.origin == self {
+			p.addLocals(sh)
+			continue
+		}
+		p.addTarget(g, sh, fresh)
+	}
+}
+
+func (p *plan) addLocals(sh *share) {
+	if len(p.locals) == 0 && sh.set.many != nil {
+		p.locals = sh.set.many.pids.get(sh)
+		return
+	}
+	if len(p.own) == 0 {
+		p.own = append(p.own, p.locals...) // what was shared so far
+	}
+	p.own = sh.appendPIDs(p.own)
+	p.locals = p.own
+}
+
+func (p *plan) addTarget(g *group, sh *share, fresh bool) {
+	t := p.target(sh.origin, fresh)
+	t.members += sh.set.total()
+	if t.lane != nil {
+		return
+	}
+	if sh.more != nil && sh.more.lane != nil {
+		t.lane, t.ask = sh.more.lane, nil
+		return
+	}
+	if t.ask == nil && (sh.more == nil || !sh.more.asked) {
+		k := g.key()
+		t.ask = &k
+		p.ask = true
+	}
+}
+
+// target returns the entry of a node. With patterns a node may be met more than once.
+func (p *plan) target(o *origin, fresh bool) *target {
+	for i := range p.targets {
+		if !fresh && p.targets[i].origin == o {
+			return &p.targets[i]
+		}
+	}
+	p.targets = append(p.targets, target{origin: o, id: o.id})
+	return &p.targets[len(p.targets)-1]
+}
+
+// free gives the plan back.
+func (p *plan) free() {
+	clear(p.targets)
+	p.locals, p.own, p.targets, p.via, p.ask = nil, p.own[:0], p.targets[:0], p.via[:0], false
+	if cap(p.own) > 1024 {
+		p.own = nil
+	}
+	plans.Put(p)
+}
+
+// leaveLanes says that nothing of this broadcast is under way any more.
+func (p *plan) leaveLanes() {
+	for i := range p.targets {
+		if l := p.targets[i].lane; l != nil {
+			p.targets[i].lane = nil
+			l.leave()
+		}
+	}
+}
+
+// pidCache is the processes of a crowd as PIDs, made when it is first broadcast to and kept until it changes.
+// Readers make it under the scope's read lock; who changes the crowd holds the write lock.
+type pidCache struct{ list atomic.Pointer[[]process.PID] }
+
+func (c *pidCache) forget() {
+	if c.list.Load() != nil {
+		c.list.Store(nil)
+	}
+}
+
+func (c *pidCache) get(sh *share) []process.PID {
+	if list := c.list.Load(); list != nil {
+		return *list
+	}
+	list := sh.appendPIDs(make([]process.PID, 0, sh.set.total()))
+	c.list.Store(&list)
+	return list
+}
