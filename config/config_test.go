@@ -346,7 +346,7 @@ func TestReject(t *testing.T) {
 	sentinel := errors.New("has no such strategy")
 	err = c.Reject("discover", sentinel)
 	want := `bad value "telepathy" for discover (environment variable KITH_DISCOVER): has no such strategy; ` +
-		`allowed: a list of strategies, such as local`
+		`allowed: a list of local, static:HOST:PORT, hosts:FILE, gossip, dns:NAME:PORT, dnssrv:NAME, none`
 	if !errors.Is(err, sentinel) || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

@@ -1,0 +1,79 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/kith-mesh/kith/node"
+)
+
+// FuncReport is the function that tells what a node knows of all others.
+const FuncReport = "kith.report"
+
+// Report is what one node sees, as kith.report tells it.
+type Report struct {
+	// Name and Addr are the node's own.
+	Name string `json:"name"`
+	Addr string `json:"addr"`
+	// Visibility is "visible" or "hidden".
+	Visibility string `json:"visibility"`
+	// TickMS is the interval of its ticks in milliseconds.
+	TickMS int64 `json:"tick_ms"`
+	// Peers are the nodes it knows, connected or not, by name.
+	Peers []PeerReport `json:"peers"`
+	// Refusals are the candidates that did not become peers.
+	Refusals []Refusal `json:"refusals"`
+	// Counters are what it has counted since its start; those for drops are zero on a healthy node.
+	Counters map[string]uint64 `json:"counters"`
+}
+
+// PeerReport is what a node knows of another one.
+type PeerReport struct {
+	Name       string `json:"name"`
+	Visibility string `json:"visibility"`
+	// Connected says whether there is a session.
+	Connected bool `json:"connected"`
+	// RTTMicros is the round trip of the last tick in microseconds; zero before the first.
+	RTTMicros int64 `json:"rtt_us"`
+	// Missed is how many of its ticks are missing now.
+	Missed int `json:"missed_ticks"`
+	// Previous is why the session before ended; empty if there was none.
+	Previous node.Reason `json:"previous_reason,omitempty"`
+}
+
+// Refusal is a candidate that did not become a peer.
+type Refusal struct {
+	// Addr is where it was, and Name its name; either may be unknown.
+	Addr string `json:"addr,omitempty"`
+	Name string `json:"name,omitempty"`
+	// Why is the reason in words, and Seen how often it was refused.
+	Why  string `json:"why"`
+	Seen int    `json:"seen"`
+}
+
+func (s *server) report(context.Context, struct{}) (Report, error) {
+	from := s.Node.Report()
+	r := Report{
+		Name: from.Self.Name, Addr: from.Addr, Visibility: visibility(s.Node.Hidden()), TickMS: s.Node.Tick().Milliseconds(),
+		Peers: []PeerReport{}, Refusals: []Refusal{}, Counters: from.Counters,
+	}
+	for _, p := range from.Peers {
+		r.Peers = append(r.Peers, PeerReport{
+			Name: p.ID.Name, Visibility: visibility(p.Hidden), Connected: p.Connected, RTTMicros: p.RTT.Microseconds(),
+			Missed: p.Missed, Previous: p.Previous,
+		})
+	}
+	for _, f := range from.Refusals {
+		r.Refusals = append(r.Refusals, Refusal{Addr: f.Addr, Name: f.Name, Why: f.Why, Seen: f.Seen})
+	}
+	return r, nil
+}
+
+// Sees says whether the node is connected to the one of that name.
+func (r Report) Sees(name string) bool {
+	for _, p := range r.Peers {
+		if p.Name == name {
+			return p.Connected
+		}
+	}
+	return false
+}

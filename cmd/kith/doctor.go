@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kith-mesh/kith/admin"
+	"github.com/kith-mesh/kith/config"
+	"github.com/kith-mesh/kith/rpc"
+)
+
+// doctorPatience is how long kith doctor waits for the report of one node.
+const doctorPatience = time.Second
+
+// diagnosis is what kith doctor finds.
+type diagnosis struct {
+	Nodes    []admin.Report `json:"nodes"`
+	Problems []string       `json:"problems"`
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "find out whether the mesh is whole",
+		Long: `doctor asks every visible node whom it sees, with round-trip times, missed ticks, and the candidates that it
+refused. It fails when a node does not answer, when two nodes do not see each other, or when ticks are missing.`,
+		Example:           "  kith doctor\n  kith doctor -o json",
+		Args:              takes(0, 0),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load(cmd)
+			if err != nil {
+				return err
+			}
+			var d diagnosis
+			err = a.ask(cmd, cfg, defaultTimeout, func(ctx context.Context, q *query) (err error) {
+				d, err = q.diagnose(ctx)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if err := a.print(cfg, d, d.text); err != nil {
+				return err
+			}
+			if n := len(d.Problems); n > 0 {
+				return fmt.Errorf("%d problems found", n)
+			}
+			return nil
+		},
+	}
+	config.AddFlags(cmd.Flags(), config.OutputFlag, config.TimeoutFlag)
+	return cmd
+}
+
+// diagnose gathers the reports of all visible nodes and compares them.
+func (q *query) diagnose(ctx context.Context) (diagnosis, error) {
+	targets, err := q.visible(ctx)
+	if err != nil {
+		return diagnosis{}, err
+	}
+	d := diagnosis{Nodes: []admin.Report{}, Problems: []string{}}
+	var mu sync.Mutex // guards d
+	var all sync.WaitGroup
+	for _, target := range targets {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+			defer cancel()
+			err := q.connect(ctx, target)
+			var r admin.Report
+			if err == nil {
+				r, err = rpc.Call[any, admin.Report](ctx, q.calls, target, admin.FuncReport, nil)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				d.Problems = append(d.Problems, fmt.Sprintf("%s gives no report: %v", target, err))
+				return
+			}
+			r.Peers = slices.DeleteFunc(r.Peers, func(p admin.PeerReport) bool { return p.Name == q.node.Name() })
+			d.Nodes = append(d.Nodes, r)
+		})
+	}
+	all.Wait()
+	slices.SortFunc(d.Nodes, func(a, b admin.Report) int { return strings.Compare(a.Name, b.Name) })
+	d.Problems = append(d.Problems, compare(d.Nodes)...)
+	slices.Sort(d.Problems)
+	return d, nil
+}
+
+// compare finds what does not fit together in the reports of visible nodes.
+func compare(reports []admin.Report) (problems []string) {
+	for _, r := range reports {
+		for _, other := range reports {
+			if r.Name != other.Name && !r.Sees(other.Name) {
+				problems = append(problems, fmt.Sprintf("%s does not see %s", r.Name, other.Name))
+			}
+		}
+		for _, p := range r.Peers {
+			if p.Connected && p.Missed > 0 {
+				problems = append(problems, fmt.Sprintf("%s misses %d ticks of %s", r.Name, p.Missed, p.Name))
+			}
+		}
+	}
+	return problems
+}
+
+// text is the report for people.
+func (d diagnosis) text() string {
+	var b strings.Builder
+	for _, r := range d.Nodes {
+		fmt.Fprintf(&b, "%s at %s, a tick every %s\n", r.Name, r.Addr, time.Duration(r.TickMS)*time.Millisecond)
+		for _, p := range r.Peers {
+			if !p.Connected {
+				fmt.Fprintf(&b, "  does not see %s", p.Name)
+				if p.Previous != "" {
+					fmt.Fprintf(&b, " (%s)", p.Previous)
+				}
+				b.WriteByte('\n')
+				continue
+			}
+			fmt.Fprintf(&b, "  sees %s, %s, round trip %s, %d missed ticks\n", p.Name, p.Visibility,
+				time.Duration(p.RTTMicros)*time.Microsecond, p.Missed)
+		}
+		for _, f := range r.Refusals {
+			fmt.Fprintf(&b, "  refused %s: %s (%d times)\n", strings.TrimSpace(f.Addr+" "+f.Name), f.Why, f.Seen)
+		}
+	}
+	for _, p := range d.Problems {
+		fmt.Fprintf(&b, "problem: %s\n", p)
+	}
+	if len(d.Problems) == 0 {
+		fmt.Fprintf(&b, "%d visible nodes, all of which see each other\n", len(d.Nodes))
+	}
+	return b.String()
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/kith-mesh/kith/config"
+	"github.com/kith-mesh/kith/discovery"
+	"github.com/kith-mesh/kith/internal/address"
+	"github.com/kith-mesh/kith/node"
+	"github.com/kith-mesh/kith/rpc"
+)
+
+const (
+	// defaultTimeout bounds a question when --timeout says nothing.
+	defaultTimeout = 5 * time.Second
+	// hedge is after how long a node that has not answered is left to itself and the next one is asked as well.
+	hedge = 150 * time.Millisecond
+	// lookAgain is the pause between two looks at who can be reached.
+	lookAgain = 5 * time.Millisecond
+	// goodbye bounds the leave of a node that only asked something.
+	goodbye = 500 * time.Millisecond
+)
+
+// errNobody is the error when there is nobody to ask.
+var errNobody = errors.New("no node is running")
+
+// query is a hidden node that lives for one question. It is in no registry, and connects only to whom it asks.
+type query struct {
+	cfg   config.Config
+	node  *node.Node
+	calls *rpc.Server
+}
+
+// ask runs f with a node for one question, within the timeout of the configuration or else within usual.
+func (a *app) ask(cmd *cobra.Command, cfg config.Config, usual time.Duration, f func(ctx context.Context, q *query) error) error {
+	if err := somebody(cfg); err != nil {
+		return err
+	}
+	if cfg.Timeout > 0 {
+		usual = cfg.Timeout
+	}
+	q, err := a.startQuery(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	defer q.leave()
+	ctx, cancel := context.WithTimeout(cmd.Context(), usual)
+	defer cancel()
+	err = f(ctx, q)
+	if cmd.Context().Err() != nil {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+// startQuery starts the node. It waits for nobody.
+func (a *app) startQuery(ctx context.Context, cfg config.Config) (*query, error) {
+	name := madeUpName("query")
+	if cfg.Name != "" {
+		name = fullName(cfg.Name)
+	}
+	nc, err := nodeConfig(cfg, name, a.logger(cfg, zerolog.WarnLevel))
+	if err != nil {
+		return nil, err
+	}
+	nc.Hidden, nc.AutoConnect, nc.Advertise = true, node.AutoNever, ""
+	// A fixed port is that of the node which the same configuration is for.
+	if r, err := address.ParseListen(nc.Listen); err == nil && r.From == r.To {
+		nc.Listen = r.Host + ":0"
+	}
+	n, err := node.Start(ctx, nc)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := rpc.New(n)
+	if err != nil {
+		_ = n.Close()
+		return nil, err
+	}
+	return &query{cfg: cfg, node: n, calls: calls}, nil
+}
+
+// leave ends the node.
+func (q *query) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
+	defer cancel()
+	_ = q.node.Shutdown(ctx) // the answer is known by now; who cannot take the goodbye notices anyway
+}
+
+// somebody returns an error at once when it is certain that there is nobody to ask: the registry of this host is the
+// only way to find nodes, and holds none.
+func somebody(cfg config.Config) error {
+	if len(cfg.Join) > 0 || slices.ContainsFunc(cfg.Discover, func(s string) bool { return s != "local" && s != "none" }) {
+		return nil
+	}
+	if slices.Contains(cfg.Discover, "local") {
+		entries, err := discovery.List(cfg.DataDir, cfg.Mesh)
+		if err != nil {
+			return err
+		}
+		if len(entries) > 0 {
+			return nil
+		}
+	}
+	return nobody(cfg)
+}
+
+// nobody says what to do about errNobody.
+func nobody(cfg config.Config) error {
+	return fmt.Errorf("%w in the mesh %q with the data dir %s: start one with kith node or kith chat, or name one of another host with --join HOST:PORT",
+		errNobody, cfg.Mesh, cfg.DataDir)
+}
+
+// anyVisible connects to one visible node, whichever answers first, and returns its name. A frozen node costs at most
+// a hedge.
+func (q *query) anyVisible(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		name string
+		err  error
+	}
+	answers := make(chan answer)
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		_ = q.node.WaitReady(ctx)
+	}()
+	asked, pending := map[string]bool{}, 0
+	var last time.Time
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
+	for {
+		if pending == 0 || time.Since(last) > hedge {
+			if name, found := q.nextVisible(asked); found {
+				asked[name], last = true, time.Now()
+				pending++
+				go func() {
+					_, err := q.node.Connect(ctx, name)
+					select {
+					case answers <- answer{name, err}:
+					case <-ctx.Done():
+					}
+				}()
+			}
+		}
+		select {
+		case a := <-answers:
+			if a.err == nil {
+				return a.name, nil
+			}
+			pending--
+		case <-settled:
+			// Everybody who answers has a route by now. Once more, for a route that has just come.
+			if _, more := q.nextVisible(asked); pending == 0 && !more {
+				return "", q.explain(nobody(q.cfg))
+			}
+			settled = nil
+			go func() { <-time.After(time.Second); cancel() }()
+		case <-look.C:
+		case <-ctx.Done():
+			return "", q.explain(fmt.Errorf("no node of the mesh %q answers", q.cfg.Mesh))
+		}
+	}
+}
+
+// nextVisible is a visible node that can be reached and was not asked yet.
+func (q *query) nextVisible(asked map[string]bool) (string, bool) {
+	for _, p := range q.node.Report().Peers {
+		if !p.Hidden && (p.Routed || p.Connected) && !asked[p.ID.Name] {
+			return p.ID.Name, true
+		}
+	}
+	return "", false
+}
+
+// connect connects to one node.
+func (q *query) connect(ctx context.Context, name string) error {
+	_, err := q.node.Connect(ctx, name)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, node.ErrNoNode), errors.Is(err, context.DeadlineExceeded):
+		if e, found := q.entry(name); found {
+			return q.explain(fmt.Errorf("%s does not answer: its process %d is frozen, or the network is", name, e.PID))
+		}
+	}
+	return q.explain(err)
+}
+
+// entry looks a node up in the registry of this host.
+func (q *query) entry(name string) (discovery.Entry, bool) {
+	entries, _ := discovery.List(q.cfg.DataDir, q.cfg.Mesh)
+	i := slices.IndexFunc(entries, func(e discovery.Entry) bool { return e.Name == name })
+	if i < 0 {
+		return discovery.Entry{}, false
+	}
+	return entries[i], true
+}
+
+// explain adds to an error why nodes that were found did not become peers.
+func (q *query) explain(err error) error {
+	var why []string
+	for _, r := range q.node.Report().Refusals {
+		where := strings.TrimSpace(r.Addr + " " + r.Name)
+		why = append(why, fmt.Sprintf("%s: %s", where, r.Why))
+	}
+	if len(why) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(why, "; "))
+}
+
+// askVisible calls a function on visible nodes, one after another, until one of them can answer it: others may be
+// programs that do not serve it, or do not run the scope that it is about. It returns the last error if none can.
+func askVisible[Req, Resp any](ctx context.Context, q *query, fn string, req Req, another func(error) bool) (Resp, error) {
+	var none Resp
+	first, err := q.anyVisible(ctx)
+	if err != nil {
+		return none, err
+	}
+	resp, err := rpc.Call[Req, Resp](ctx, q.calls, first, fn, req)
+	if err == nil || !another(err) {
+		return resp, err
+	}
+	asked := map[string]bool{first: true}
+	for {
+		next, found := q.nextVisible(asked)
+		if !found {
+			return none, err
+		}
+		asked[next] = true
+		if _, cerr := q.node.Connect(ctx, next); cerr != nil {
+			continue
+		}
+		resp, nerr := rpc.Call[Req, Resp](ctx, q.calls, next, fn, req)
+		if nerr == nil {
+			return resp, nil
+		}
+		if !another(nerr) {
+			return none, nerr
+		}
+	}
+}

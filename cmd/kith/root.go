@@ -1,0 +1,114 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kith-mesh/kith/config"
+	"github.com/kith-mesh/kith/internal/nearest"
+)
+
+// app is what all commands share: where they read and write.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// newRoot makes the tree of commands.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kith",
+		Short: "a mesh of nodes that find each other, watch each other die, call each other and talk",
+		Long: `kith runs a node of a mesh, chats in it, and asks questions of it. Nodes on one host find each other by
+themselves; see --join and --discover for other hosts.
+
+Each flag is also a key of the configuration file (--config) and an environment variable: --data-dir is
+data-dir and KITH_DATA_DIR. A flag wins over the environment, that over the file, and that over the default.`,
+		Example: `  kith chat --nick alice        # in one terminal
+  kith chat --nick bob          # in another one
+  kith nodes                    # who is there?`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetOut(a.stderr)
+			_ = cmd.Help()
+			return usagef("a command is missing")
+		},
+	}
+	root.SetFlagErrorFunc(flagError)
+	config.AddFlags(root.PersistentFlags(), config.CommonFlags)
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Nodes:"}, &cobra.Group{ID: groupAsk, Title: "Questions:"},
+		&cobra.Group{ID: groupDo, Title: "Calls and messages:"})
+	add := func(group string, list ...*cobra.Command) {
+		for _, c := range list {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupRun, a.nodeCommand(), a.chatCommand(), a.stopCommand())
+	add(groupAsk, a.namesCommand(), a.nodesCommand(), a.watchCommand(), a.pingCommand(), a.doctorCommand(),
+		a.groupsCommand(), a.membersCommand())
+	add(groupDo, a.callCommand(), a.multicallCommand(), a.castCommand(), a.broadcastCommand())
+	root.AddCommand(a.versionCommand())
+	return root
+}
+
+// The groups of commands in the help.
+const (
+	groupRun = "run"
+	groupAsk = "ask"
+	groupDo  = "do"
+)
+
+// load reads the configuration for a command and sends its warnings to the log.
+func (a *app) load(cmd *cobra.Command) (config.Config, error) { return config.Load(cmd.Flags()) }
+
+// unknownCommand refuses words that are no command.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	if meant, near := nearest.Word(args[0], names); near {
+		return usagef("unknown command %q; did you mean %s?", args[0], meant)
+	}
+	return usagef("unknown command %q; there are %s", args[0], strings.Join(names, ", "))
+}
+
+// flagError turns what pflag says about a command line into a usage error, with the flag that may have been meant.
+func flagError(cmd *cobra.Command, err error) error {
+	word, isUnknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !isUnknown {
+		return &usageError{err}
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	slices.Sort(names)
+	if meant, near := nearest.Word(word, names); near {
+		return usagef("unknown flag --%s; did you mean --%s?", word, meant)
+	}
+	return usagef("unknown flag --%s; see %s --help", word, cmd.CommandPath())
+}
+
+// takes checks the number of arguments: at least low, and at most high unless that is negative.
+func takes(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < low:
+			return usagef("an argument is missing: %s", cmd.UseLine())
+		case high >= 0 && len(args) > high:
+			return usagef("%q is one argument too many: %s", args[high], cmd.UseLine())
+		}
+		return nil
+	}
+}
