@@ -147,8 +147,12 @@ func TestDNS_failing_start(t *testing.T) {
 			t.Errorf("%d attempts in 30 minutes", len(errs))
 		}
 		dns.set(func() { dns.hang, dns.ips = false, addrs("10.0.0.3") })
+		time.Sleep(askTimeout) // a question may be hanging at this moment
+		synctest.Wait()
+		_, _ = s.drain()
+		dns.set(func() { dns.ips = addrs("10.0.0.4") })
 		time.Sleep(2 * time.Minute)
-		s.expect(t, 0, "10.0.0.3:45892")
+		s.expect(t, 0, "10.0.0.4:45892")
 		s.stop()
 	})
 }
