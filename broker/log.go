@@ -51,6 +51,9 @@ const (
 	formatClosed     = "%s connection closed: %s"
 	formatClosedBy   = "%s connection closed: %s - %s"
 	formatHandshake  = "TLS %s handshake error: %v%s"
+	// formatDial is a dial that failed. Each try has its line, and gossip has every server try a node that was there for
+	// a moment: whom to dial, and what to say of those who do not answer, is for the keeper of the routes.
+	formatDial = "Error trying to connect to route (attempt %v): %v"
 	// formatPlaintext warns of passwords in the configuration. The only one is made at random by Start, kept in memory,
 	// and accepted from in-process connections alone.
 	formatPlaintext = "Plaintext passwords detected, use nkeys or bcrypt"
@@ -90,6 +93,10 @@ func (l *serverLog) Warnf(format string, v ...any) {
 
 // Errorf implements server.Logger. The server goes on after such a line, so it is a warning here.
 func (l *serverLog) Errorf(format string, v ...any) {
+	if format == formatDial {
+		l.log.Debug().Msgf(format, v...)
+		return
+	}
 	if strings.HasSuffix(format, formatHandshake) && len(v) == 3 {
 		l.refused(format, v)
 		if !l.mayWarn() {
