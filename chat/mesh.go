@@ -3,22 +3,19 @@ package chat
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/kith-mesh/kith/chat/internal/talk"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/pg"
-	"github.com/kith-mesh/kith/process"
 )
 
-// watch waits until the mesh is known, opens the talk with it, and then hands on every change, until ctx ends.
+// watch makes sure that the groups of every node are known, opens the talk with it, and then hands on every change, until ctx ends.
 func (u *user) watch(ctx context.Context) {
 	n := u.cfg.Runtime.Node()
 	nodes := n.Monitor()
 	defer nodes.Close()
 	meet, cancel := context.WithDeadline(ctx, u.start.Add(talk.OpenWait))
 	defer cancel()
-	u.connect(meet)
 	u.settle(meet, n.Nodes())
 
 	groups, members := u.scope.MonitorAll()
@@ -75,10 +72,3 @@ func groupEvent(ev pg.Event) talk.Event {
 	lost := ev.Reason != "" && ev.Reason != node.ReasonShutdown
 	return talk.Left{Group: ev.Group, IDs: idsOf(ev.PIDs), Lost: lost}
 }
-
-// connect waits until every node of this host that can be found has answered or failed to.
-func (u *user) connect(ctx context.Context) {
-}
-
-var _ = time.Now
-var _ process.PID
