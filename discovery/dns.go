@@ -85,8 +85,7 @@ func (s *DNSStrategy) Run(ctx context.Context, self Self, found func([]Candidate
 	if s.cfg.Port < 1 || s.cfg.Port > 65535 {
 		return fmt.Errorf("%w: %s: port %d is not between 1 and 65535", ErrBadConfig, s.name, s.cfg.Port)
 	}
-	poller{name: s.name, interval: s.cfg.Interval, ask: s.ask}.run(ctx, self, found, fail)
-	return nil
+	return Poll(s.name, s.cfg.Interval, s.ask).Run(ctx, self, found, fail)
 }
 
 // addresses asks for A and AAAA records.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/kith-mesh/kith/discovery/internal/pace"
 )
 
 const (
@@ -121,7 +123,7 @@ func (g *GossipStrategy) Run(ctx context.Context, self Self, found func([]Candid
 	r := &gossipRun{
 		GossipStrategy: g, self: self, key: key, found: found, fail: fail,
 		table: newGossipTable(self, key), complaints: make(map[error]complaint),
-		pause: backoff{base: g.cfg.Interval, limit: maxBackoff},
+		pause: pace.Backoff{Base: g.cfg.Interval, Limit: maxBackoff},
 	}
 	found(nil)
 	for {
@@ -133,7 +135,7 @@ func (g *GossipStrategy) Run(ctx context.Context, self Self, found func([]Candid
 			continue // the interfaces have changed
 		}
 		fail(fmt.Errorf("gossip: %w", err))
-		if !sleep(ctx, r.pause.next()) {
+		if !pace.Sleep(ctx, r.pause.Next()) {
 			return nil
 		}
 	}
@@ -179,7 +181,7 @@ type gossipRun struct {
 	found      func([]Candidate)
 	fail       func(error)
 	table      *gossipTable
-	pause      backoff
+	pause      pace.Backoff
 	complaints map[error]complaint
 	hurries    int
 	lastSent   time.Time // of the last announcement
@@ -266,7 +268,7 @@ func (r *gossipRun) announce(sock gossipSocket) error {
 	}
 	r.stats.sent.Add(1)
 	r.lastSent = time.Now()
-	r.pause.reset()
+	r.pause.Reset()
 	return nil
 }
 
@@ -291,7 +293,7 @@ func (r *gossipRun) hasten(next *time.Timer) {
 func (r *gossipRun) nextPause() time.Duration {
 	if r.hurries < gossipHurries-1 {
 		r.hurries++
-		return jitter(gossipHurry)
+		return pace.Jitter(gossipHurry)
 	}
 	return r.cfg.Interval/3 + mathrand.N(r.cfg.Interval*4/3+1)
 }

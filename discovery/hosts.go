@@ -42,8 +42,7 @@ func (h *HostsStrategy) Run(ctx context.Context, self Self, found func([]Candida
 	if h.cfg.Port < 1 || h.cfg.Port > 65535 {
 		return fmt.Errorf("%w: hosts: port %d is not between 1 and 65535", ErrBadConfig, h.cfg.Port)
 	}
-	poller{name: "hosts", interval: h.cfg.Interval, ask: h.read}.run(ctx, self, found, fail)
-	return nil
+	return Poll(h.Name(), h.cfg.Interval, h.read).Run(ctx, self, found, fail)
 }
 
 // read turns the file into candidates.

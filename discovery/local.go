@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/kith-mesh/kith/discovery/internal/pace"
 )
 
 const (
@@ -41,34 +42,30 @@ func (l *LocalStrategy) Run(ctx context.Context, self Self, found func([]Candida
 	}
 	w := watchFolder(meshDir(l.dataDir, self.Mesh))
 	defer w.close()
-	pause := backoff{base: localPoll, limit: maxBackoff}
-	var last []Candidate
-	first := true
+	pause := pace.Backoff{Base: localPoll, Limit: maxBackoff}
+	reporter := NewReporter(self, found)
 	for {
 		w.renew()
-		wait := jitter(localPoll)
+		wait := pace.Jitter(localPoll)
 		entries, err := List(l.dataDir, self.Mesh)
 		if err != nil {
 			fail(fmt.Errorf("local: %w", err))
-			wait = pause.next()
+			wait = pause.Next()
 		} else {
-			pause.reset()
+			pause.Reset()
 		}
-		if list := localCandidates(entries, self); first || !slices.Equal(list, last) {
-			first, last = false, list
-			found(slices.Clone(list))
-		}
+		reporter.Report(localCandidates(entries))
 		if !w.wait(ctx, wait) {
 			return nil
 		}
 	}
 }
 
-// localCandidates turns entries into candidates, without this node itself and without those that have no address.
-func localCandidates(entries []Entry, self Self) []Candidate {
+// localCandidates turns entries into candidates, without those that have no address.
+func localCandidates(entries []Entry) []Candidate {
 	list := make([]Candidate, 0, len(entries))
 	for _, e := range entries {
-		if e.Name == self.Name || e.Addr == "" {
+		if e.Addr == "" {
 			continue
 		}
 		list = append(list, Candidate{

@@ -93,7 +93,7 @@ func TestLocal_run(t *testing.T) {
 	e := entry("a@h")
 	e.Addr = "127.0.0.1:9"
 	mustPublish(t, a, e)
-	s.await(t, "127.0.0.1:9", "127.0.0.1:3")
+	s.await(t, "127.0.0.1:3", "127.0.0.1:9")
 	if err := a.Release(); err != nil {
 		t.Fatal(err)
 	}

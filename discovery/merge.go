@@ -137,20 +137,3 @@ func union(lists [][]Candidate) []Candidate {
 	}
 	return all
 }
-
-// compareCandidates orders by address, then by name, then by the rest.
-func compareCandidates(a, b Candidate) int {
-	if c := strings.Compare(a.Addr, b.Addr); c != 0 {
-		return c
-	}
-	if c := strings.Compare(a.Name, b.Name); c != 0 {
-		return c
-	}
-	switch {
-	case a.Incarnation < b.Incarnation:
-		return -1
-	case a.Incarnation > b.Incarnation:
-		return 1
-	}
-	return strings.Compare(a.Source, b.Source)
-}

@@ -3,9 +3,9 @@ package discovery
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"time"
+
+	"github.com/kith-mesh/kith/discovery/internal/pace"
 )
 
 const (
@@ -17,97 +17,54 @@ const (
 	askTimeout = 5 * time.Second
 )
 
-// poller asks a source again and again.
-type poller struct {
+// PollStrategy asks a source again and again. Make one with [Poll].
+type PollStrategy struct {
 	name     string
 	interval time.Duration
-	// ask returns the whole list. An error keeps the last one.
-	ask func(ctx context.Context) ([]Candidate, error)
+	ask      func(ctx context.Context) ([]Candidate, error)
 }
 
-// run asks until ctx ends. See [Strategy] for found and fail.
-func (p poller) run(ctx context.Context, self Self, found func([]Candidate), fail func(error)) {
-	pause := backoff{base: p.interval, limit: max(maxBackoff, p.interval)}
-	var last []Candidate
-	told := false
+// Poll is the strategy of a source that has to be asked: dns, dnssrv and hosts are made of it, and so may be those of
+// programs, for the registry of a cloud, say. Run calls ask every interval (DefaultInterval if it is not positive), give
+// or take a quarter, and gives it 5 s. An error is reported and keeps the last list; the pauses between failures grow to
+// a minute. ask returns the whole list, in any order; it is not called concurrently.
+func Poll(name string, interval time.Duration, ask func(ctx context.Context) ([]Candidate, error)) *PollStrategy {
+	if interval <= 0 {
+		interval = DefaultInterval
+	}
+	return &PollStrategy{name: name, interval: interval, ask: ask}
+}
+
+// Name is the name given to Poll.
+func (p *PollStrategy) Name() string { return p.name }
+
+// Run asks until ctx ends. See [Strategy].
+func (p *PollStrategy) Run(ctx context.Context, self Self, found func([]Candidate), fail func(error)) error {
+	pause := pace.Backoff{Base: p.interval, Limit: max(maxBackoff, p.interval)}
+	reporter := NewReporter(self, found)
 	for {
 		list, err := p.askOnce(ctx)
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
-		wait := jitter(p.interval)
+		wait := pace.Jitter(p.interval)
 		if err != nil {
 			fail(fmt.Errorf("%s: %w", p.name, err))
-			list, wait = last, pause.next()
+			reporter.Start()
+			wait = pause.Next()
 		} else {
-			pause.reset()
-			list = tidy(list, self)
+			pause.Reset()
+			reporter.Report(list)
 		}
-		if !told || !slices.Equal(list, last) {
-			told, last = true, list
-			found(slices.Clone(list))
-		}
-		if !sleep(ctx, wait) {
-			return
+		if !pace.Sleep(ctx, wait) {
+			return nil
 		}
 	}
 }
 
 // askOnce asks once, within askTimeout.
-func (p poller) askOnce(ctx context.Context) ([]Candidate, error) {
+func (p *PollStrategy) askOnce(ctx context.Context) ([]Candidate, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	return p.ask(ctx)
-}
-
-// tidy sorts list, since sources answer in any order, and takes out repetitions and this node itself.
-func tidy(list []Candidate, self Self) []Candidate {
-	slices.SortFunc(list, compareCandidates)
-	list = slices.Compact(list)
-	return slices.DeleteFunc(list, func(c Candidate) bool {
-		return c.Addr == self.Addr || c.Name != "" && c.Name == self.Name
-	})
-}
-
-// backoff gives growing, jittered pauses.
-type backoff struct {
-	base, limit time.Duration
-	tries       int
-}
-
-// next returns the pause before the next attempt: base, doubled for each failure in a row, up to limit.
-func (b *backoff) next() time.Duration {
-	d := b.base
-	for range b.tries {
-		if d >= b.limit/2 {
-			d = b.limit
-			break
-		}
-		d *= 2
-	}
-	b.tries++
-	return jitter(d)
-}
-
-// reset forgets the failures.
-func (b *backoff) reset() { b.tries = 0 }
-
-// jitter returns a duration within a quarter of d, so that many nodes do not act at the same moment.
-func jitter(d time.Duration) time.Duration {
-	if d < 4 {
-		return d
-	}
-	return d*3/4 + rand.N(d/2)
-}
-
-// sleep waits for d and returns true, or false as soon as ctx ends.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // fakeDNS answers with what a test sets.
@@ -203,23 +201,6 @@ func TestDNS_bad_config(t *testing.T) {
 func TestDNS_real(t *testing.T) {
 	s := run(t, DNS(DNSConfig{Name: "127.0.0.1", Port: 4000}), Self{})
 	s.await(t, "127.0.0.1:4000")
-}
-
-func TestBackoff(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		b := backoff{base: 5 * time.Second, limit: time.Minute}
-		want := b.base
-		for range rapid.IntRange(1, 2000).Draw(t, "failures") {
-			if d := b.next(); d < want*3/4 || d > want*5/4 {
-				t.Fatalf("pause %v, want about %v", d, want)
-			}
-			want = min(want*2, b.limit)
-		}
-		b.reset()
-		if d := b.next(); d > b.base*5/4 {
-			t.Fatalf("pause %v after a success", d)
-		}
-	})
 }
 
 // scripted is a strategy that a test plays.
