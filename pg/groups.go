@@ -240,6 +240,7 @@ func (g *Groups) PeerDown(p node.Peer, reason node.Reason) {
 	}
 	for name, t := range taps {
 		t.gone(g, name, p.ID)
+		g.tidy(name)
 	}
 	g.calls.lost(p.ID)
 }
@@ -266,12 +267,14 @@ func (g *Groups) Frame(p node.Peer, payload []byte) {
 	case kindAccept, kindReply, kindCancel:
 		g.onCallFrame(p, k, r)
 	default:
-		s := (*g.scopes.Load())[string(scope)]
-		if s == nil {
+		if s := (*g.scopes.Load())[string(scope)]; s != nil {
+			s.frame(p, k, r)
+		} else {
 			g.stats.ignored.Add(1)
-			return
 		}
-		s.frame(p, k, r)
+		if k == kindBye {
+			g.releasedAll(p, string(scope))
+		}
 	}
 	if r.err != nil {
 		g.badFrame(p, r.err)

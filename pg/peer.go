@@ -46,7 +46,7 @@ func (s *Scope) frame(from node.Peer, k kind, r *reader) {
 	case kindUpdate:
 		s.onUpdate(from.ID, r)
 	case kindBye:
-		s.lose(from.ID, "", true)
+		s.lose(from.ID, "", true) // the groups see to the topics
 	case kindAsk:
 		s.onAsk(from.ID, r)
 	case kindMissed:
@@ -221,9 +221,6 @@ func (s *Scope) lose(id node.ID, reason node.Reason, alive bool) {
 		}
 	}
 	s.applyAll(list, reason)
-	if alive {
-		s.taps.gone(s.g, s.name, id)
-	}
 }
 
 // onAsk takes the topic of a group that a peer broadcasts to, and tells all peers. The subscription goes out before

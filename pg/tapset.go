@@ -87,17 +87,25 @@ func (g *Groups) tapFailed(scope string, k key, err error) {
 func (g *Groups) onRelease(p node.Peer, scope string, r *reader) {
 	k := r.key()
 	gen := r.uint()
-	if r.err != nil {
-		return
+	if t := g.tapsOf(scope); t != nil && r.err == nil {
+		t.released(g, scope, k, gen, p.ID)
+		g.tidy(scope)
 	}
+}
+
+// releasedAll takes a peer's goodbye from a scope: nothing of it is under way on any topic. This node may have stopped
+// the scope too, and even started it again, and still wait for the peer.
+func (g *Groups) releasedAll(p node.Peer, scope string) {
+	if t := g.tapsOf(scope); t != nil {
+		t.gone(g, scope, p.ID)
+		g.tidy(scope)
+	}
+}
+
+func (g *Groups) tapsOf(scope string) *tapSet {
 	g.mu.Lock()
-	t := g.retired[scope]
-	g.mu.Unlock()
-	if t == nil {
-		return
-	}
-	t.released(g, scope, k, gen, p.ID)
-	g.tidy(scope)
+	defer g.mu.Unlock()
+	return g.retired[scope]
 }
 
 // tidy forgets the topics of a scope that does not run, when none is left.
