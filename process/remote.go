@@ -9,7 +9,7 @@ import (
 
 func nodeNamed(name string) node.ID { return node.ID{Name: name} }
 
-// encodeFrame gives the parts of a frame as the node sends them.
+// sendFrame sends a frame, and waits within ctx for a session and for room.
 func (r *Runtime) sendFrame(ctx context.Context, to node.ID, f *frame, flags node.SendFlags) error {
 	var scratch [64]byte
 	return r.net.Send(ctx, to, node.ProtocolProcess, flags, f.appendHead(scratch[:0]), f.body)
@@ -19,10 +19,20 @@ func (r *Runtime) sendFrame(ctx context.Context, to node.ID, f *frame, flags nod
 func (r *Runtime) postFrame(to node.ID, f *frame) error {
 	err := r.net.Post(to, node.ProtocolProcess, f.appendHead(nil), f.body)
 	if errors.Is(err, node.ErrTooLarge) {
-		f.body = shortReason(f.body)
-		err = r.net.Post(to, node.ProtocolProcess, f.appendHead(nil), f.body)
+		// Only reasons are that large. They are the last that a process says, so they may take their time.
+		large := *f
+		go r.sendReason(to, &large)
+		return nil
 	}
 	return err
+}
+
+// sendReason sends a frame whose body is a large reason; if it is over the limit of messages, in short.
+func (r *Runtime) sendReason(to node.ID, f *frame) {
+	if err := r.sendFrame(r.ctx, to, f, node.NoConnect); errors.Is(err, node.ErrTooLarge) {
+		f.body = shortReason(f.body)
+		_ = r.postFrame(to, f) // when the session has gone there is nobody to tell
+	}
 }
 
 // reply posts a frame to the peer of a session. When the session has gone there is nobody to tell.
@@ -55,11 +65,14 @@ func (r *Runtime) sendRemote(ctx context.Context, to node.ID, f frame, msg any, 
 // unreachable reports whether a send failed because there is no way to the node.
 func unreachable(err error) bool {
 	return errors.Is(err, node.ErrNotConnected) || errors.Is(err, node.ErrNoNode) || errors.Is(err, node.ErrRefused) ||
-		errors.Is(err, node.ErrBadName)
+		errors.Is(err, node.ErrNoProtocol) || errors.Is(err, node.ErrBadName)
 }
 
 // whyLost is the reason that monitors and links get when a signal to the node could not be sent.
 func (r *Runtime) whyLost(to node.ID, err error) error {
+	if errors.Is(err, node.ErrNoProtocol) {
+		return ErrNoProcess // that node runs no processes
+	}
 	if errors.Is(err, node.ErrNoNode) && to.Incarnation != 0 {
 		if p, ok := r.net.Peer(to.Name); ok && p.Incarnation != to.Incarnation {
 			return ErrNoProcess // another life of the node is here: that one is over (SIG-12)
@@ -75,9 +88,9 @@ func (r *Runtime) signalExit(from, to PID, reason error) {
 		return
 	}
 	f := frame{kind: frameExit, from: from.ID, to: to.ID, body: r.types.now.Load().encodeReason(reason)}
-	err := r.postFrame(to.NodeID(), &f)
-	if errors.Is(err, node.ErrNotConnected) {
-		err = r.sendFrame(r.ctx, to.NodeID(), &f, 0)
+	err := r.sendFrame(r.ctx, to.NodeID(), &f, node.NoWait)
+	if errors.Is(err, node.ErrWouldBlock) || errors.Is(err, node.ErrTooLarge) {
+		err = r.postFrame(to.NodeID(), &f) // an exit signal is not held up by a full window (LINK-20)
 	}
 	if err != nil {
 		r.stats.sentToNobody.Add(1)

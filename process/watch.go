@@ -56,13 +56,15 @@ func (p *Process) removeWatch(w *watch) bool {
 	return true
 }
 
-// takeWatchers empties the list. mu is held.
+// takeWatchers empties the list, and returns the watches in the order in which they were added. mu is held.
 func (p *Process) takeWatchers() *watch {
-	first := p.watchers
-	p.watchers = nil
-	for w := first; w != nil; w = w.next {
-		w.listed = false
+	var first *watch
+	for w := p.watchers; w != nil; {
+		next := w.next
+		w.next, w.listed = first, false
+		first, w = w, next
 	}
+	p.watchers = nil
 	return first
 }
 
