@@ -127,7 +127,7 @@ func (s *Server) answerInfo(context.Context, *Request) (any, error) {
 	}
 	return Info{
 		Name: s.self.Name, Incarnation: fmt.Sprintf("%016x", s.self.Incarnation), Versions: versions(),
-		Uptime: time.Since(s.started).Seconds(), Goroutines: runtime.NumGoroutine(),
+		Uptime: time.Since(s.clock.start).Seconds(), Goroutines: runtime.NumGoroutine(),
 		Functions: s.Functions(), Counters: counters,
 	}, nil
 }

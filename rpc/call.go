@@ -57,10 +57,12 @@ func (s *Server) put(c *call) {
 // node.ErrTooLarge, all in a *CallError; *RemoteError and *RemotePanic from the function itself.
 func (s *Server) Call(ctx context.Context, nodeName, fn string, arg, result any, opts ...CallOption) error {
 	rq, err := s.outgoing(ctx, nodeName, fn, opts)
+	if err == nil {
+		err = rq.setArg(arg)
+	}
 	if err != nil {
 		return &CallError{Node: nodeName, Func: fn, Err: err}
 	}
-	rq.setArg(arg)
 	out := s.exchange(ctx, &rq)
 	return out.into(result, rq.node, fn)
 }
@@ -71,8 +73,9 @@ type outgoing struct {
 	local    bool
 	cast     bool
 	stream   bool
-	arg      outcome
-	deadline time.Time // zero: none
+	arg      payload
+	deadline instant // zero: none
+	own      bool    // the deadline is not that of the context, which would tell of it by itself
 	opts     callOptions
 }
 
@@ -89,34 +92,42 @@ func (s *Server) outgoing(ctx context.Context, nodeName, fn string, opts []CallO
 	if rq.opts, err = readOptions(opts); err != nil {
 		return rq, err
 	}
-	rq.deadline, err = s.deadline(ctx, &rq.opts)
-	return rq, err
+	return rq, s.setDeadline(ctx, &rq)
 }
 
-// deadline returns when the call must end; zero for never.
-func (s *Server) deadline(ctx context.Context, o *callOptions) (time.Time, error) {
-	now := time.Now()
+// setDeadline decides when the call must end.
+func (s *Server) setDeadline(ctx context.Context, rq *outgoing) error {
 	d, ok := ctx.Deadline()
-	if ok && d.Sub(now) > maxTimeout {
-		return d, fmt.Errorf("%w: deadline in %s", ErrBadArgument, d.Sub(now).Round(time.Second))
+	o := &rq.opts
+	if !ok && o.none {
+		return nil
+	}
+	now := s.clock.now()
+	if ok {
+		rq.deadline = s.clock.of(d)
+		if left := time.Duration(rq.deadline - now); left > maxTimeout {
+			return fmt.Errorf("%w: deadline in %s", ErrBadArgument, left.Round(time.Second))
+		}
+		rq.own = ctx.Done() == nil
 	}
 	timeout := o.timeout
-	if timeout < 0 && !ok && !o.none {
+	if timeout < 0 && !ok {
 		timeout = s.set.timeout
 	}
-	if timeout >= 0 && (!ok || now.Add(timeout).Before(d)) {
-		d = now.Add(timeout)
+	if limit := now + instant(timeout); timeout >= 0 && (!ok || limit < rq.deadline) {
+		rq.deadline, rq.own = limit, true
 	}
-	return d, nil
+	return nil
 }
 
-// setArg encodes the argument, unless it stays on this node. A mistake surfaces in exchange.
-func (rq *outgoing) setArg(arg any) {
+// setArg encodes the argument, unless it stays on this node.
+func (rq *outgoing) setArg(arg any) (err error) {
 	if rq.local {
-		rq.arg = argument(arg)
-		return
+		rq.arg, err = argument(arg)
+		return err
 	}
-	rq.arg.ct, rq.arg.data, rq.arg.err = encode(arg)
+	rq.arg.ct, rq.arg.data, err = encode(arg)
+	return err
 }
 
 func (rq *outgoing) fail(sent bool, err error) outcome {
@@ -125,9 +136,6 @@ func (rq *outgoing) fail(sent bool, err error) outcome {
 
 // exchange makes the request, through this node's own middleware if there is any, and waits for the answer.
 func (s *Server) exchange(ctx context.Context, rq *outgoing) outcome {
-	if rq.arg.err != nil {
-		return rq.fail(false, rq.arg.err)
-	}
 	if s.client != nil {
 		return s.intercept(ctx, rq)
 	}
@@ -137,15 +145,15 @@ func (s *Server) exchange(ctx context.Context, rq *outgoing) outcome {
 // roundTrip makes the request and waits for the answer.
 func (s *Server) roundTrip(ctx context.Context, rq *outgoing) outcome {
 	s.count.calls.Add(1)
-	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return rq.fail(false, err)
-	}
-	if !rq.deadline.IsZero() && !time.Now().Before(rq.deadline) {
+	switch err := ctx.Err(); {
+	case rq.opts.timeout == 0, errors.Is(err, context.DeadlineExceeded):
 		return s.timedOutAtOnce(rq)
+	case err != nil:
+		return rq.fail(false, err)
 	}
 	c := s.free.Get().(*call)
 	c.id, c.node, c.fn = s.pending.nextID(), rq.node, rq.fn
-	if !s.pending.add(c.id, c.node, c) {
+	if !s.addPending(rq, c) {
 		s.put(c)
 		return rq.fail(false, ErrClosed)
 	}
@@ -159,7 +167,7 @@ func (s *Server) roundTrip(ctx context.Context, rq *outgoing) outcome {
 	}
 	if err == nil {
 		if err = s.wait(ctx, rq, c); err == nil {
-			return s.collect(c)
+			return s.collect(rq, c, sv)
 		}
 	}
 	if !ours {
@@ -167,7 +175,7 @@ func (s *Server) roundTrip(ctx context.Context, rq *outgoing) outcome {
 	}
 	if !ours {
 		<-c.done // whoever took it is about to say so
-		return s.collect(c)
+		return s.collect(rq, c, sv)
 	}
 	s.abandon(rq, c.id, sv, err)
 	s.put(c)
@@ -175,30 +183,38 @@ func (s *Server) roundTrip(ctx context.Context, rq *outgoing) outcome {
 }
 
 // collect returns the result of a call that is done, and keeps the call for the next.
-func (s *Server) collect(c *call) outcome {
-	out := c.out
+func (s *Server) collect(rq *outgoing, c *call, sv *serving) outcome {
+	out, id := c.out, c.id
 	s.put(c)
+	if out.err == errExpired { //nolint:errorlint // the sweeper's own sentinel
+		out.err = rq.fail(true, s.waitError(ErrTimeout)).err
+		s.abandon(rq, id, sv, out.err)
+	}
 	return out
 }
 
 // wait waits until c is done. An error is a *CallError, and c is not done.
 func (s *Server) wait(ctx context.Context, rq *outgoing, c *call) error {
+	gone := ctx.Done()
 	var expired <-chan time.Time
-	if !rq.deadline.IsZero() {
-		c.timer.Reset(time.Until(rq.deadline))
+	if rq.own && !rq.swept() {
+		c.timer.Reset(s.clock.until(rq.deadline))
 		defer c.timer.Stop()
 		expired = c.timer.C
+	} else if gone == nil {
+		<-c.done // a session, a sweep or the end of the server will see to it
+		return nil
 	}
 	var err error
 	select {
 	case <-c.done:
 		return nil
-	case <-ctx.Done():
+	case <-gone:
 		err = ctx.Err()
 	case <-expired:
 		err = ErrTimeout
 	}
-	return &CallError{Node: rq.node, Func: rq.fn, Sent: true, Err: s.waitError(err)}
+	return rq.fail(true, s.waitError(err)).err
 }
 
 // waitError turns the end of a wait into what the caller is told.
@@ -237,7 +253,7 @@ func (s *Server) timedOutAtOnce(rq *outgoing) outcome {
 }
 
 // frame describes the request.
-func (rq *outgoing) frame(id uint64) frame {
+func (s *Server) frame(rq *outgoing, id uint64) frame {
 	f := frame{
 		kind: frameRequest, id: id, content: rq.arg.ct, payload: rq.arg.data, budget: -1,
 		name: rq.fn, key: rq.opts.key, header: rq.opts.header, stream: rq.stream,
@@ -245,8 +261,8 @@ func (rq *outgoing) frame(id uint64) frame {
 	if rq.stream {
 		f.credit = uint64(rq.opts.credit)
 	}
-	if !rq.deadline.IsZero() {
-		f.budget = max(0, time.Until(rq.deadline))
+	if rq.deadline != 0 {
+		f.budget = max(0, s.clock.until(rq.deadline))
 	}
 	return f
 }
@@ -270,7 +286,7 @@ func (s *Server) sendNow(ctx context.Context, c *call) error {
 }
 
 func (s *Server) fillFrame(rq *outgoing, c *call) {
-	f := rq.frame(c.id)
+	f := s.frame(rq, c.id)
 	c.head = f.appendHead(c.head[:0])
 	c.parts = [2][]byte{c.head, f.payload}
 }
@@ -314,7 +330,7 @@ func (s *Server) connectFor(ctx context.Context, rq *outgoing, c *call) (ours bo
 	if err := s.link.Send(ctx, node.ID{Name: rq.node}, node.ProtocolCalls, 0, hello.appendHead(nil)); err != nil {
 		return true, err
 	}
-	if !s.pending.add(c.id, c.node, c) {
+	if !s.addPending(rq, c) {
 		return true, ErrClosed
 	}
 	return false, nil
@@ -324,41 +340,13 @@ func (s *Server) connectFor(ctx context.Context, rq *outgoing, c *call) (ours bo
 const large = 64 << 10
 
 // within returns ctx, bounded by the deadline and by the life of the server.
-func (s *Server) within(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+func (s *Server) within(ctx context.Context, deadline instant) (context.Context, context.CancelFunc) {
 	var cancel context.CancelFunc
-	if deadline.IsZero() {
+	if deadline == 0 {
 		ctx, cancel = context.WithCancel(ctx)
 	} else {
-		ctx, cancel = context.WithDeadline(ctx, deadline)
+		ctx, cancel = context.WithDeadline(ctx, s.clock.time(deadline))
 	}
 	unhook := context.AfterFunc(s.ctx, cancel)
 	return ctx, func() { unhook(); cancel() }
-}
-
-// startLocal starts a request to this same node on a worker.
-func (s *Server) startLocal(rq *outgoing, id uint64) (*serving, error) {
-	fn := s.functions.lookupString(rq.fn)
-	err := error(ErrNoFunction)
-	if fn != nil {
-		err = s.admit(fn)
-	} else {
-		s.count.noFunction.Add(1)
-	}
-	if err != nil {
-		return nil, &CallError{Node: rq.node, Func: rq.fn, Err: err}
-	}
-	sv := &serving{s: s, fn: fn, id: id, cast: id == 0}
-	sv.parent = s.ctx
-	sv.req = Request{
-		Node: rq.node, Func: fn.name, From: s.self, Header: rq.opts.header, Key: rq.opts.key, Streaming: rq.stream,
-		arg: rq.arg,
-	}
-	if sv.req.Key == "" {
-		sv.deadline = rq.deadline
-	}
-	if rq.stream {
-		sv.gate = newCreditGate(uint64(rq.opts.credit))
-	}
-	s.workers.run(sv)
-	return sv, nil
 }

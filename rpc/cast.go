@@ -20,11 +20,13 @@ const maxBackground = 1024
 // already wait for connections.
 func (s *Server) Cast(ctx context.Context, nodeName, fn string, arg any, opts ...CallOption) error {
 	rq, err := s.outgoing(ctx, nodeName, fn, opts)
+	if err == nil {
+		err = rq.setArg(arg)
+	}
 	if err != nil {
 		return &CallError{Node: nodeName, Func: fn, Err: err}
 	}
 	rq.cast = true
-	rq.setArg(arg)
 	return s.castOne(ctx, &rq, true)
 }
 
@@ -47,9 +49,6 @@ func (s *Server) Multicast(ctx context.Context, nodes []string, fn string, arg a
 }
 
 func (s *Server) castOne(ctx context.Context, rq *outgoing, wait bool) error {
-	if rq.arg.err != nil {
-		return rq.fail(false, rq.arg.err).err
-	}
 	if err := ctx.Err(); err != nil {
 		return rq.fail(false, transportError(err)).err
 	}
@@ -71,7 +70,7 @@ func (s *Server) send(ctx context.Context, rq *outgoing, wait bool) error {
 		}
 		return nil
 	}
-	f := rq.frame(0)
+	f := s.frame(rq, 0)
 	to := node.ID{Name: rq.node}
 	err := error(node.ErrWouldBlock)
 	if len(f.payload) <= large {

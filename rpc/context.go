@@ -11,20 +11,29 @@ import (
 // price.
 type callContext struct {
 	parent   context.Context // the server's: ends when the server closes
-	deadline time.Time       // zero: none
+	clock    *clock
+	deadline instant // zero: none
 
-	mu     sync.Mutex // guards the fields below
-	err    error
+	mu   sync.Mutex // guards the fields below
+	err  error
+	more *contextHooks // nil until somebody asks for Done
+}
+
+// contextHooks is what a callContext needs once somebody waits for its end.
+type contextHooks struct {
 	done   chan struct{}
 	timer  *time.Timer
 	unhook func() bool
 	after  map[*func()]struct{}
 }
 
-var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
 // Deadline returns what is left of the caller's own deadline.
-func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+func (c *callContext) Deadline() (time.Time, bool) {
+	if c.deadline == 0 {
+		return time.Time{}, false
+	}
+	return c.clock.time(c.deadline), true
+}
 
 // Value looks in the server's context: the caller's values do not travel, not even on the same node.
 func (c *callContext) Value(key any) any { return c.parent.Value(key) }
@@ -37,7 +46,7 @@ func (c *callContext) Err() error {
 	if err != nil {
 		return err
 	}
-	if err = c.parent.Err(); err == nil && !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+	if err = c.parent.Err(); err == nil && c.deadline != 0 && c.clock.now() >= c.deadline {
 		err = context.DeadlineExceeded
 	}
 	if err != nil {
@@ -50,23 +59,25 @@ func (c *callContext) Err() error {
 func (c *callContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.doneLocked()
+	return c.hooks().done
 }
 
-func (c *callContext) doneLocked() chan struct{} {
-	if c.done != nil {
-		return c.done
+// hooks makes what is needed to tell of the end. The lock must be held.
+func (c *callContext) hooks() *contextHooks {
+	if c.more != nil {
+		return c.more
 	}
+	h := &contextHooks{done: make(chan struct{})}
+	c.more = h
 	if c.err != nil {
-		c.done = closedChan
-		return c.done
+		close(h.done)
+		return h
 	}
-	c.done = make(chan struct{})
-	if !c.deadline.IsZero() {
-		c.timer = time.AfterFunc(time.Until(c.deadline), func() { c.cancel(context.DeadlineExceeded) })
+	if c.deadline != 0 {
+		h.timer = time.AfterFunc(c.clock.until(c.deadline), func() { c.cancel(context.DeadlineExceeded) })
 	}
-	c.unhook = context.AfterFunc(c.parent, func() { c.cancel(c.parent.Err()) })
-	return c.done
+	h.unhook = context.AfterFunc(c.parent, func() { c.cancel(c.parent.Err()) })
+	return h
 }
 
 // AfterFunc runs f on a goroutine of its own once the context has ended. The context package calls it, so that a
@@ -74,21 +85,21 @@ func (c *callContext) doneLocked() chan struct{} {
 func (c *callContext) AfterFunc(f func()) func() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.doneLocked()
+	h := c.hooks()
 	if c.err != nil {
 		go f()
 		return func() bool { return false }
 	}
 	key := &f
-	if c.after == nil {
-		c.after = make(map[*func()]struct{})
+	if h.after == nil {
+		h.after = make(map[*func()]struct{})
 	}
-	c.after[key] = struct{}{}
+	h.after[key] = struct{}{}
 	return func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		_, ok := c.after[key]
-		delete(c.after, key)
+		_, ok := h.after[key]
+		delete(h.after, key)
 		return ok
 	}
 }
@@ -101,17 +112,17 @@ func (c *callContext) cancel(err error) {
 		return
 	}
 	c.err = err
-	if c.timer != nil {
-		c.timer.Stop()
+	h := c.more
+	if h == nil {
+		return
 	}
-	if c.unhook != nil {
-		c.unhook()
+	if h.timer != nil {
+		h.timer.Stop()
 	}
-	if c.done != nil {
-		close(c.done)
-	}
-	for f := range c.after {
+	h.unhook()
+	close(h.done)
+	for f := range h.after {
 		go (*f)()
 	}
-	c.after = nil
+	h.after = nil
 }

@@ -33,8 +33,7 @@ type Future struct {
 func (s *Server) Go(ctx context.Context, nodeName, fn string, arg any, opts ...CallOption) (*Future, error) {
 	rq, err := s.outgoing(ctx, nodeName, fn, opts)
 	if err == nil {
-		rq.setArg(arg)
-		err = rq.arg.err
+		err = rq.setArg(arg)
 	}
 	if err != nil {
 		return nil, &CallError{Node: nodeName, Func: fn, Err: err}
@@ -45,7 +44,7 @@ func (s *Server) Go(ctx context.Context, nodeName, fn string, arg any, opts ...C
 // start makes the request.
 func (s *Server) start(ctx context.Context, rq outgoing) *Future {
 	f := &Future{s: s, rq: rq, ctx: ctx, done: make(chan struct{})}
-	if s.client != nil || ctx.Err() != nil || !rq.deadline.IsZero() && !time.Now().Before(rq.deadline) {
+	if s.client != nil || ctx.Err() != nil || rq.opts.timeout == 0 {
 		ctx, cancel := context.WithCancel(ctx)
 		f.unhook = func() bool { cancel(); return true }
 		go func() { f.finish(s.exchange(ctx, &f.rq)) }()
@@ -53,7 +52,7 @@ func (s *Server) start(ctx context.Context, rq outgoing) *Future {
 	}
 	s.count.calls.Add(1)
 	f.call = &call{id: s.pending.nextID(), node: rq.node, fn: rq.fn, notify: f.finish}
-	if !s.pending.add(f.call.id, rq.node, f.call) {
+	if !s.pending.add(f.call.id, rq.node, 0, f.call) {
 		f.finish(rq.fail(false, ErrClosed))
 		return f
 	}
@@ -97,7 +96,7 @@ func (f *Future) sendLater(err error) {
 		f.giveUp(f.rq.fail(true, context.Canceled).err)
 	case f.ctx.Err() != nil:
 		f.expire(f.ctx.Err())
-	case !f.rq.deadline.IsZero() && !time.Now().Before(f.rq.deadline):
+	case f.rq.deadline != 0 && f.s.clock.now() >= f.rq.deadline:
 		f.expire(ErrTimeout)
 	}
 }
@@ -109,8 +108,8 @@ func (f *Future) arm() {
 	if f.finished {
 		return
 	}
-	if !f.rq.deadline.IsZero() {
-		f.timer = time.AfterFunc(time.Until(f.rq.deadline), func() { f.expire(ErrTimeout) })
+	if f.rq.deadline != 0 {
+		f.timer = time.AfterFunc(f.s.clock.until(f.rq.deadline), func() { f.expire(ErrTimeout) })
 	}
 	if f.ctx.Done() != nil {
 		f.unhook = context.AfterFunc(f.ctx, func() { f.expire(f.ctx.Err()) })

@@ -57,7 +57,7 @@ type Request struct {
 	// Streaming says that the caller takes a stream.
 	Streaming bool
 
-	arg outcome
+	arg payload
 	out *outgoing // at the caller's end
 }
 
@@ -76,33 +76,38 @@ func (r *Request) ContentType() ContentType { return r.arg.ct }
 // Raw returns the encoded argument, which must not be changed.
 func (r *Request) Raw() (Raw, error) { return r.arg.raw() }
 
-// outcome is a value or an error, encoded (from another node) or as it is (from this one).
-type outcome struct {
+// payload is a value: encoded (from another node) or as it is (from this one).
+type payload struct {
 	ct     ContentType
+	direct bool // value holds it, rather than ct and data
 	data   []byte
 	value  any
-	direct bool // value holds it, rather than ct and data
-	err    error
 }
 
-// argument makes an outcome of the argument of a call on this node: what is encoded already stays so.
-func argument(v any) outcome {
+// outcome is a payload or an error.
+type outcome struct {
+	payload
+	err error
+}
+
+// argument makes a payload of the argument of a call on this node: what is encoded already stays so.
+func argument(v any) (payload, error) {
 	switch v.(type) {
 	case nil, Raw, json.RawMessage:
 		ct, data, err := encode(v)
-		return outcome{ct: ct, data: data, err: err}
+		return payload{ct: ct, data: data}, err
 	}
-	return outcome{value: v, direct: true}
+	return payload{value: v, direct: true}, nil
 }
 
-func (o *outcome) decode(dst any) error {
+func (o *payload) decode(dst any) error {
 	if o.direct {
 		return assign(dst, o.value)
 	}
 	return decode(o.ct, o.data, dst)
 }
 
-func (o *outcome) raw() (Raw, error) {
+func (o *payload) raw() (Raw, error) {
 	ct, data := o.ct, o.data
 	if o.direct {
 		var err error
@@ -114,7 +119,7 @@ func (o *outcome) raw() (Raw, error) {
 }
 
 // asValue returns what a Handler at the caller's end returns for it.
-func (o *outcome) asValue() any {
+func (o *payload) asValue() any {
 	if o.direct {
 		return o.value
 	}
@@ -136,7 +141,7 @@ func (o *outcome) into(dst any, nodeName, fn string) error {
 }
 
 // as decodes o as a T. A value of that very type from this node is returned as it is.
-func as[T any](o *outcome) (T, error) {
+func as[T any](o *payload) (T, error) {
 	if o.direct {
 		if v, ok := o.value.(T); ok {
 			return v, nil

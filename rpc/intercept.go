@@ -21,9 +21,9 @@ func interceptOutcome(v any, err error) outcome {
 		return outcome{err: err}
 	}
 	if raw, ok := v.(Raw); ok {
-		return outcome{ct: raw.Type, data: raw.Data}
+		return outcome{payload: payload{ct: raw.Type, data: raw.Data}}
 	}
-	return outcome{value: v, direct: v != nil}
+	return outcome{payload: payload{value: v, direct: v != nil}}
 }
 
 // request is what middleware sees of rq.

@@ -59,7 +59,10 @@ func (s *Server) fanOut(ctx context.Context, nodes []string, fn string, arg any,
 		return nil, err
 	}
 	first, err := s.outgoing(ctx, s.self.Name, fn, opts)
-	var remote outcome
+	var here, remote payload
+	if err == nil {
+		here, err = argument(arg)
+	}
 	if err == nil {
 		remote.ct, remote.data, err = encode(arg)
 	}
@@ -72,7 +75,7 @@ func (s *Server) fanOut(ctx context.Context, nodes []string, fn string, arg any,
 		requests[i].node, requests[i].local = name, name == s.self.Name
 		requests[i].arg = remote
 		if requests[i].local {
-			requests[i].arg = argument(arg)
+			requests[i].arg = here
 		}
 	}
 	return requests, nil
@@ -137,8 +140,7 @@ func (s *Server) Spread(ctx context.Context, nodes []string, fn string, args []a
 	spread := make([]outgoing, len(args))
 	for i, arg := range args {
 		spread[i] = requests[i%len(requests)]
-		spread[i].setArg(arg)
-		if err := spread[i].arg.err; err != nil {
+		if err := spread[i].setArg(arg); err != nil {
 			return nil, spread[i].fail(false, err).err
 		}
 	}

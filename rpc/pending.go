@@ -24,8 +24,9 @@ type pendingShard[T any] struct {
 }
 
 type pendingEntry[T any] struct {
-	node string
-	call T
+	node     string
+	deadline instant // zero: none that takeExpired should see to
+	call     T
 }
 
 // nextID returns an id that no call of this table had before. It is never 0.
@@ -34,17 +35,18 @@ func (t *pendingTable[T]) nextID() uint64 { return t.last.Add(1) }
 func (t *pendingTable[T]) shard(id uint64) *pendingShard[T] { return &t.shards[id%pendingShards] }
 
 // add puts in a call to the node. It reports false once the table is closed.
-func (t *pendingTable[T]) add(id uint64, node string, call T) bool {
+func (t *pendingTable[T]) add(id uint64, node string, deadline instant, call T) bool {
 	s := t.shard(id)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return false
 	}
 	if s.m == nil {
 		s.m = make(map[uint64]pendingEntry[T])
 	}
-	s.m[id] = pendingEntry[T]{node, call}
+	s.m[id] = pendingEntry[T]{node, deadline, call}
+	s.mu.Unlock()
 	return true
 }
 
@@ -52,13 +54,14 @@ func (t *pendingTable[T]) add(id uint64, node string, call T) bool {
 func (t *pendingTable[T]) take(id uint64, node string) (T, bool) {
 	s := t.shard(id)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	e, ok := s.m[id]
 	if !ok || e.node != node {
+		s.mu.Unlock()
 		var zero T
 		return zero, false
 	}
 	delete(s.m, id)
+	s.mu.Unlock()
 	return e.call, true
 }
 
@@ -73,12 +76,21 @@ func (t *pendingTable[T]) peek(id uint64, node string) (T, bool) {
 
 // takeNode removes and returns all calls to the node.
 func (t *pendingTable[T]) takeNode(node string) []T {
+	return t.takeIf(func(e *pendingEntry[T]) bool { return e.node == node })
+}
+
+// takeExpired removes and returns the calls whose deadline has come.
+func (t *pendingTable[T]) takeExpired(now instant) []T {
+	return t.takeIf(func(e *pendingEntry[T]) bool { return e.deadline != 0 && e.deadline <= now })
+}
+
+func (t *pendingTable[T]) takeIf(match func(*pendingEntry[T]) bool) []T {
 	var out []T
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
 		for id, e := range s.m {
-			if e.node == node {
+			if match(&e) {
 				out = append(out, e.call)
 				delete(s.m, id)
 			}

@@ -15,21 +15,18 @@ type serving struct {
 	fn   *function // nil: there is none of that name
 	req  Request
 	id   uint64
-	peer node.Peer // who asks; zero for a call from this node
-	cast bool
+	conn uint64      // the session that it came over; 0 on this node
 	gate *creditGate // of a stream
 
-	returned bool     // the handler has returned, rather than panicked
-	unbound  bool     // no longer counts against the limit of its function
-	executed bool     // ran under an idempotency key, for all that wait for it
-	replay   *outcome // the answer of an earlier call
-	result   outcome
+	local    bool // this node asks
+	cast     bool
+	returned bool // the handler has returned, rather than panicked
+	unbound  bool // no longer counts against the limit of its function
+	executed bool // ran under an idempotency key, for all that wait for it
 
-	head  [24]byte
-	parts [2][]byte
+	replay *outcome // the answer of an earlier call
+	result outcome
 }
-
-func (sv *serving) local() bool { return sv.peer.Name == "" }
 
 // serve takes a request from a peer. It runs on the dispatcher.
 func (s *Server) serve(p node.Peer, f *frame) {
@@ -46,11 +43,11 @@ func (s *Server) serve(p node.Peer, f *frame) {
 		}
 		return
 	}
-	sv := &serving{s: s, fn: fn, id: f.id, peer: p, cast: f.cast}
-	sv.parent = s.ctx
+	sv := &serving{s: s, fn: fn, id: f.id, conn: p.Conn, cast: f.cast}
+	sv.parent, sv.clock = s.ctx, &s.clock
 	sv.req = Request{
 		Node: s.self.Name, From: p.ID, Header: f.header, Key: f.key, Streaming: f.stream,
-		arg: outcome{ct: f.content, data: f.payload},
+		arg: payload{ct: f.content, data: f.payload},
 	}
 	if fn != nil {
 		sv.req.Func = fn.name
@@ -58,7 +55,7 @@ func (s *Server) serve(p node.Peer, f *frame) {
 		sv.req.Func = string(f.fn)
 	}
 	if f.budget >= 0 && sv.req.Key == "" {
-		sv.deadline = time.Now().Add(f.budget)
+		sv.deadline = s.clock.at(f.budget)
 	}
 	if f.stream {
 		sv.gate = newCreditGate(f.credit)
@@ -137,8 +134,8 @@ func (sv *serving) take(v any, err error) {
 		sv.result.err = sv.stream(func(yield func(any, error) bool) { yield(v, nil) })
 	case isStream:
 		sv.result.err = Errorf(KindStream, "the function returns a stream")
-	case sv.local() && sv.req.arg.direct && !sv.executed:
-		sv.result = outcome{value: v, direct: true}
+	case sv.local && sv.req.arg.direct && !sv.executed:
+		sv.result.payload = payload{value: v, direct: true}
 	default:
 		sv.result = sv.encode(v)
 	}
@@ -150,7 +147,7 @@ func (sv *serving) encode(v any) outcome {
 	if err != nil {
 		return outcome{err: Errorf(KindBadResult, "the function's result cannot be encoded: %w", err)}
 	}
-	return outcome{ct: ct, data: data}
+	return outcome{payload: payload{ct: ct, data: data}}
 }
 
 // end is deferred by run: it also sees a panic, and a goroutine that is being ended.
@@ -240,7 +237,7 @@ func (sv *serving) answer() {
 			s.log.Debug().Err(sv.result.err).Str("func", sv.req.Func).Str("caller", sv.req.From.Name).Msg("a cast failed")
 		}
 		return
-	case sv.local():
+	case sv.local:
 		sv.answerLocal()
 		return
 	}
@@ -251,7 +248,7 @@ func (sv *serving) answer() {
 		err = sv.send(f)
 	}
 	// Only now: until the answer has left, the caller's cancellation still has something to end.
-	s.serving.remove(servingKey{sv.peer.Conn, sv.id})
+	s.serving.remove(servingKey{sv.conn, sv.id})
 	if err != nil {
 		s.count.lostAnswers.Add(1)
 	}
@@ -271,8 +268,19 @@ func (sv *serving) answerFrame() frame {
 
 // send sends one frame to the caller, waiting for the window for no longer than the caller waits for the frame.
 func (sv *serving) send(f frame) error {
-	sv.parts[0], sv.parts[1] = f.appendHead(sv.head[:0]), f.payload
-	return sv.s.link.Send(&sv.callContext, sv.peer.ID, node.ProtocolCalls, node.NoConnect, sv.parts[:]...)
+	w := sv.s.writes.Get().(*write)
+	w.head = f.appendHead(w.head[:0])
+	w.parts = [2][]byte{w.head, f.payload}
+	err := sv.s.link.Send(&sv.callContext, sv.req.From, node.ProtocolCalls, node.NoConnect, w.parts[:]...)
+	w.parts = [2][]byte{}
+	sv.s.writes.Put(w)
+	return err
+}
+
+// write is the memory that sending a frame takes; node copies it.
+type write struct {
+	head  []byte
+	parts [2][]byte
 }
 
 // answerLocal completes a call or a stream of this same node.

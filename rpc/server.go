@@ -25,13 +25,13 @@ type link interface {
 // Server serves the calls that other nodes make to this one, and makes calls to them. There is one for each node. Its
 // methods may be called concurrently.
 type Server struct {
-	link    link
-	self    node.ID
-	log     zerolog.Logger
-	set     settings
-	started time.Time
-	ctx     context.Context // parent of every handler's context; ends with the server or its node
-	stop    context.CancelFunc
+	link  link
+	self  node.ID
+	log   zerolog.Logger
+	set   settings
+	clock clock
+	ctx   context.Context // parent of every handler's context; ends with the server or its node
+	stop  context.CancelFunc
 
 	functions registry
 	workers   workers
@@ -42,8 +42,10 @@ type Server struct {
 	drainOnce sync.Once
 
 	pending    pendingTable[*call]
+	sweeping   atomic.Bool
 	streams    pendingTable[*clientStream]
 	free       sync.Pool // of *call
+	writes     sync.Pool // of *write
 	background atomic.Int64
 	client     Handler // the middleware of this node's own calls; nil: none
 
@@ -81,11 +83,12 @@ func newServer(l link, opts []Option) (*Server, error) {
 		}
 	}
 	s := &Server{
-		link: l, self: l.ID(), set: set, started: time.Now(), drained: make(chan struct{}),
+		link: l, self: l.ID(), set: set, clock: clock{time.Now()}, drained: make(chan struct{}),
 		log:  l.Log().With().Str("component", "rpc").Logger(),
 		once: onceTable[*serving]{window: set.window, maxKeys: set.onceLimit, maxBytes: set.onceBytes},
 	}
 	s.free.New = func() any { return newCall() }
+	s.writes.New = func() any { return new(write) }
 	s.ctx, s.stop = context.WithCancel(l.Context())
 	if len(set.call) > 0 {
 		s.client = chain(HandlerFunc(s.handleOwn), set.call)
@@ -202,7 +205,7 @@ func (h sessions) Frame(p node.Peer, data []byte) {
 	case frameRequest:
 		s.serve(p, &f)
 	case frameAnswer:
-		s.answered(p, f.id, outcome{ct: f.content, data: f.payload})
+		s.answered(p, f.id, outcome{payload: payload{ct: f.content, data: f.payload}})
 	case frameFailure:
 		s.failed(p, &f)
 	case frameCancel:

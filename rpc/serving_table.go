@@ -60,7 +60,7 @@ func (t *servingTable) orphan(conn uint64) {
 		s := &t.shards[i]
 		s.mu.Lock()
 		for k, sv := range s.m {
-			if k.conn == conn && sv.req.Key == "" && (sv.deadline.IsZero() || sv.req.Streaming) {
+			if k.conn == conn && sv.req.Key == "" && (sv.deadline == 0 || sv.req.Streaming) {
 				sv.callContext.cancel(context.Canceled)
 			}
 		}

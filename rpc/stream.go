@@ -34,8 +34,7 @@ func (s *Server) Stream(ctx context.Context, nodeName, fn string, arg any, opts 
 		rq, err := s.outgoing(ctx, nodeName, fn, opts)
 		if err == nil {
 			rq.stream = true
-			rq.setArg(arg)
-			err = rq.arg.err
+			err = rq.setArg(arg)
 		}
 		if err != nil {
 			yield(Result{}, &CallError{Node: nodeName, Func: fn, Err: err})
@@ -73,7 +72,7 @@ func (s *Server) items(ctx context.Context, rq *outgoing) Items {
 		s.count.streams.Add(1)
 		st := newClientStream(rq)
 		id := s.pending.nextID()
-		if !s.streams.add(id, rq.node, st) {
+		if !s.streams.add(id, rq.node, 0, st) {
 			yield(nil, rq.fail(false, ErrClosed).err)
 			return
 		}
@@ -92,13 +91,16 @@ func (s *Server) items(ctx context.Context, rq *outgoing) Items {
 // openStream sends the request.
 func (s *Server) openStream(ctx context.Context, rq *outgoing, id uint64, st *clientStream) error {
 	limit := rq.deadline
-	rq.deadline, _ = ctx.Deadline() // what travels is the deadline of the whole
+	rq.deadline = 0 // what travels is the deadline of the whole
+	if d, ok := ctx.Deadline(); ok {
+		rq.deadline = s.clock.of(d)
+	}
 	if rq.local {
 		sv, err := s.startLocal(rq, id)
 		st.setServing(sv)
 		return err
 	}
-	f := rq.frame(id)
+	f := s.frame(rq, id)
 	ctx, cancel := s.within(ctx, limit)
 	defer cancel()
 	err := s.link.Send(ctx, node.ID{Name: rq.node}, node.ProtocolCalls, 0, f.appendHead(nil), f.payload)
@@ -113,8 +115,8 @@ func (s *Server) openStream(ctx context.Context, rq *outgoing, id uint64, st *cl
 func (s *Server) drain(ctx context.Context, rq *outgoing, id uint64, st *clientStream, yield func(any, error) bool) {
 	var timer *time.Timer
 	var expired <-chan time.Time
-	if !st.openBy.IsZero() {
-		timer = time.NewTimer(time.Until(st.openBy))
+	if st.openBy != 0 {
+		timer = time.NewTimer(s.clock.until(st.openBy))
 		defer timer.Stop()
 		expired = timer.C
 	}
@@ -178,7 +180,7 @@ func (s *Server) streamed(p node.Peer, f *frame) {
 	case frameOpened:
 		st.open()
 	case frameItem:
-		if !st.push(outcome{ct: f.content, data: f.payload}) {
+		if !st.push(outcome{payload: payload{ct: f.content, data: f.payload}}) {
 			s.count.bad.Add(1)
 		}
 	case frameEnd:
@@ -193,7 +195,7 @@ func (s *Server) streamed(p node.Peer, f *frame) {
 type clientStream struct {
 	node, fn string
 	limit    int
-	openBy   time.Time
+	openBy   instant       // zero: whenever
 	wake     chan struct{} // has room for one; gets a value when there is news
 
 	mu     sync.Mutex // guards the fields below

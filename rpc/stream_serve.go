@@ -67,13 +67,13 @@ func (sv *serving) stream(items Items) error {
 }
 
 func (sv *serving) emitItem(v any) error {
-	out := outcome{value: v, direct: true}
-	if !sv.local() || !sv.req.arg.direct {
+	out := outcome{payload: payload{value: v, direct: true}}
+	if !sv.local || !sv.req.arg.direct {
 		if out = sv.encode(v); out.err != nil {
 			return out.err
 		}
 	}
-	if !sv.local() {
+	if !sv.local {
 		return sv.emit(frame{kind: frameItem, id: sv.id, content: out.ct, payload: out.data})
 	}
 	if st, ok := sv.s.streams.peek(sv.id, sv.s.self.Name); ok {
@@ -84,7 +84,7 @@ func (sv *serving) emitItem(v any) error {
 
 // emit sends a frame of the stream to the caller, or what it stands for to a reader on this node.
 func (sv *serving) emit(f frame) error {
-	if !sv.local() {
+	if !sv.local {
 		return sv.send(f)
 	}
 	if st, ok := sv.s.streams.peek(sv.id, sv.s.self.Name); ok {

@@ -27,10 +27,12 @@ func Register[Req, Resp any](s *Server, name string, f func(ctx context.Context,
 func Call[Req, Resp any](ctx context.Context, s *Server, nodeName, fn string, req Req, opts ...CallOption) (Resp, error) {
 	var none Resp
 	rq, err := s.outgoing(ctx, nodeName, fn, opts)
+	if err == nil {
+		err = rq.setArg(req)
+	}
 	if err != nil {
 		return none, &CallError{Node: nodeName, Func: fn, Err: err}
 	}
-	rq.setArg(req)
 	out := s.exchange(ctx, &rq)
 	return resultAs[Resp](&out, rq.node, fn)
 }
@@ -41,7 +43,7 @@ func resultAs[T any](out *outcome, nodeName, fn string) (T, error) {
 		var none T
 		return none, out.err
 	}
-	v, err := as[T](out)
+	v, err := as[T](&out.payload)
 	if err != nil {
 		err = &CallError{Node: nodeName, Func: fn, Sent: true, Err: fmt.Errorf("%w: %w", ErrBadResult, err)}
 	}
