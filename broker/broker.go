@@ -35,6 +35,8 @@ const (
 	reconnectWait = 50 * time.Millisecond
 	// listenPoll is how often Start looks whether the listener stands, should the server not say so.
 	listenPoll = 5 * time.Millisecond
+	// flushTimeout bounds how long Shutdown waits for one in-process connection to hand over what it holds.
+	flushTimeout = time.Second
 	// closeTimeout bounds Close. The server's own bounds (dial 1 s, TLS handshake 2 s) end it sooner.
 	closeTimeout = 5 * time.Second
 )
@@ -236,11 +238,11 @@ func (b *Broker) isClosed() bool {
 	return b.closed
 }
 
-// Shutdown closes the connections given out, flushes what is queued for peers, and stops the server. It waits for the
-// end within ctx; when it returns ctx.Err() the rest ends by itself soon after. It may be called again, and from several
-// goroutines.
+// Shutdown hands on to the peers what was published on the connections given out, closes those, and stops the server. It
+// waits for the end within ctx; when it returns ctx.Err() the rest ends by itself soon after. It may be called again, and
+// from several goroutines.
 func (b *Broker) Shutdown(ctx context.Context) error {
-	b.stop()
+	b.stop(flushTimeout)
 	select {
 	case <-b.stopped:
 		return nil
@@ -249,9 +251,10 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close is Shutdown with a bound of its own, 5 s, which only a machine in trouble reaches.
+// Close closes the connections given out and stops the server. What was published shortly before may be lost. It takes a
+// few milliseconds; where a peer that does not answer is just being dialled, up to 3 s.
 func (b *Broker) Close() error {
-	b.stop()
+	b.stop(0)
 	timeout := time.NewTimer(closeTimeout)
 	defer timeout.Stop()
 	select {
@@ -262,7 +265,8 @@ func (b *Broker) Close() error {
 	}
 }
 
-func (b *Broker) stop() {
+// stop begins the end, once. Each connection may take up to flush to hand over what it holds; zero means not at all.
+func (b *Broker) stop(flush time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -274,6 +278,11 @@ func (b *Broker) stop() {
 	go func() {
 		defer close(b.stopped)
 		for nc := range conns {
+			if flush > 0 && nc.IsConnected() {
+				// Once the server has answered it has queued all of it for the peers, and it writes its queues out
+				// before it closes its routes.
+				_ = nc.FlushTimeout(flush)
+			}
 			nc.Close()
 		}
 		b.server.Shutdown()

@@ -272,6 +272,34 @@ func TestShutdownMayBeRepeated(t *testing.T) {
 	}
 }
 
+func TestShutdownHandsOnWhatWasPublished(t *testing.T) {
+	a := start(t, "a")
+	b := start(t, "b", routes(a.Addr()))
+	eventually(t, "route", func() bool { return linked(a, "b") && linked(b, "a") })
+	there, here := connect(t, a, broker.App), connect(t, b, broker.App)
+	const count = 20_000
+	got := make(chan *nats.Msg, count)
+	if _, err := there.ChanSubscribe("n", got); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := there.Subscribe("here", func(m *nats.Msg) { _ = m.Respond(nil) }); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "interest", func() bool {
+		_, err := here.Request("here", nil, time.Second)
+		return err == nil
+	})
+	for range count {
+		if err := here.Publish("n", make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all messages", func() bool { return len(got) == count })
+}
+
 func TestLogShowsNoSecrets(t *testing.T) {
 	var out syncBuffer
 	logged := func(c *broker.Config) { c.Log = zerolog.New(&out) }

@@ -20,6 +20,9 @@ var (
 
 	// ErrNotListening is returned by Probe when the address refuses connections.
 	ErrNotListening = errors.New("nothing listens there")
+	// ErrHungUp is returned by Probe when something accepts the connection and closes it without a word: a node that is
+	// just ending, or a forwarder in front of one that has ended.
+	ErrHungUp = errors.New("hung up")
 	// ErrCookie is returned by Probe when this side or the other does not accept the other's certificate: the cookies
 	// differ.
 	ErrCookie = errors.New("cookie differs")

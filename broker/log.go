@@ -54,6 +54,9 @@ const (
 	// formatDial is a dial that failed. Each try has its line, and gossip has every server try a node that was there for
 	// a moment: whom to dial, and what to say of those who do not answer, is for the keeper of the routes.
 	formatDial = "Error trying to connect to route (attempt %v): %v"
+	// formatFlushing and formatDialling come whenever a peer ends or is not there, which the owner of the routes knows.
+	formatFlushing = "Error flushing: %v"
+	formatDialling = "Error trying to connect to route"
 	// formatPlaintext warns of passwords in the configuration. The only one is made at random by Start, kept in memory,
 	// and accepted from in-process connections alone.
 	formatPlaintext = "Plaintext passwords detected, use nkeys or bcrypt"
@@ -97,12 +100,14 @@ func (l *serverLog) Errorf(format string, v ...any) {
 		l.log.Debug().Msgf(format, v...)
 		return
 	}
+	quiet := strings.HasSuffix(format, formatFlushing) || strings.HasPrefix(format, formatDialling)
 	if strings.HasSuffix(format, formatHandshake) && len(v) == 3 {
 		l.refused(format, v)
-		if !l.mayWarn() {
-			l.log.Debug().Msgf(format, v...)
-			return
-		}
+		quiet = !l.mayWarn()
+	}
+	if quiet {
+		l.log.Debug().Msgf(format, v...)
+		return
 	}
 	l.log.Warn().Msgf(format, v...)
 }

@@ -35,7 +35,8 @@ type Probed struct {
 
 // Probe asks the server whose cluster listener is at addr, HOST:PORT, who it is, without becoming a route: it connects,
 // shakes hands, reads the line in which the server introduces itself, and hangs up. It blocks until there is an answer,
-// within ctx. Errors: ErrNotListening, ErrCookie, ErrMesh, ErrNotNode, ErrCookieTooShort, ErrBadConfig, ctx.Err().
+// within ctx. Errors: ErrNotListening, ErrHungUp, ErrCookie, ErrMesh, ErrNotNode, ErrCookieTooShort, ErrBadConfig,
+// ctx.Err().
 func Probe(ctx context.Context, addr string, cfg ProbeConfig) (Probed, error) {
 	var config *tls.Config
 	if !cfg.Plaintext {
@@ -111,7 +112,7 @@ func probeError(ctx context.Context, addr, mesh string, err error) error {
 		return fmt.Errorf("%w: %s does not speak TLS", ErrNotNode, addr)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return fmt.Errorf("%w: %s hung up", ErrNotNode, addr)
+		return fmt.Errorf("%w: %s", ErrHungUp, addr)
 	}
 	return fmt.Errorf("probing %s: %w", addr, err)
 }

@@ -193,7 +193,7 @@ func TestBreakResetsAndRefuses(t *testing.T) {
 	down := func(ev broker.RouteEvent) bool { return ev.Kind == broker.RouteDown && ev.ByPeer }
 	meshtest.Eventually(t, "down at both", func() bool { return n.saw("a", down) && n.saw("b", down) })
 	meshtest.Eventually(t, "no route", func() bool { return !linked(n.a, "b") && !linked(n.b, "a") })
-	if _, err := probe(t, n, "label-of-b", 5*time.Second); !errors.Is(err, broker.ErrNotNode) {
+	if _, err := probe(t, n, "label-of-b", 5*time.Second); !errors.Is(err, broker.ErrHungUp) {
 		t.Errorf("probe over a broken link: %v", err)
 	}
 	if _, err := probe(t, n, "label-of-c", 5*time.Second); err != nil {
@@ -362,7 +362,7 @@ func TestExpectNamesTheNextUnknownLabel(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.links.Break("a", "c")
-	if _, err := probe(t, n, "first-life-of-c", 5*time.Second); !errors.Is(err, broker.ErrNotNode) {
+	if _, err := probe(t, n, "first-life-of-c", 5*time.Second); !errors.Is(err, broker.ErrHungUp) {
 		t.Errorf("probe by c over a broken link: %v", err)
 	}
 	if _, err := probe(t, n, "somebody", 5*time.Second); err != nil {

@@ -1,0 +1,105 @@
+package broker
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+)
+
+func TestParseListen(t *testing.T) {
+	rows := []struct {
+		in   string
+		want listenAddr
+		ok   bool
+	}{
+		{"127.0.0.1:0", listenAddr{"127.0.0.1", 0, 0}, true},
+		{"[::1]:7", listenAddr{"::1", 7, 7}, true},
+		{":4000-4010", listenAddr{"0.0.0.0", 4000, 4010}, true},
+		{"host:65535", listenAddr{"host", 65535, 65535}, true},
+		{"host:65536", listenAddr{}, false},
+		{"host:0-5", listenAddr{}, false},
+		{"host:10-9", listenAddr{}, false},
+		{"host:1-5000", listenAddr{}, false},
+		{"host:-1", listenAddr{}, false},
+		{"host:x", listenAddr{}, false},
+		{"host", listenAddr{}, false},
+		{"", listenAddr{}, false},
+	}
+	for _, row := range rows {
+		t.Run("listen_"+row.in, func(t *testing.T) {
+			got, err := parseListen(row.in)
+			if row.ok != (err == nil) || got != row.want {
+				t.Errorf("parseListen(%q) = %+v, %v", row.in, got, err)
+			}
+			if err != nil && !errors.Is(err, ErrBadConfig) {
+				t.Errorf("error %v is not %v", err, ErrBadConfig)
+			}
+		})
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "127.9.9.9": true, "::1": true, "localhost": true,
+		"0.0.0.0": false, "::": false, "192.0.2.1": false, "example.org": false, "": false,
+	} {
+		if got := (listenAddr{host: host}).isLoopback(); got != want {
+			t.Errorf("%q on loopback: %v", host, got)
+		}
+	}
+}
+
+// TestTimeoutsAreSlowerThanTicks is decision 9: a route must not end for silence before the ticks have judged it.
+func TestTimeoutsAreSlowerThanTicks(t *testing.T) {
+	for _, window := range []time.Duration{time.Millisecond, 4 * time.Second, 6 * time.Second, 29 * time.Second,
+		31 * time.Second, time.Minute, 10 * time.Minute, time.Hour} {
+		ping, pings, deadline := routeTimeouts(window)
+		if ping > maxPing || ping < minPing {
+			t.Errorf("window %v: ping every %v", window, ping)
+		}
+		if stale := ping * time.Duration(pings); stale <= window {
+			t.Errorf("window %v: a silent route may end after %v", window, stale)
+		}
+		if deadline <= window {
+			t.Errorf("window %v: write deadline %v", window, deadline)
+		}
+	}
+}
+
+// TestReasons pins which endings count as the peer's.
+func TestReasons(t *testing.T) {
+	byPeer := map[server.ClosedState]bool{server.ClientClosed: true, server.ReadError: true, server.WriteError: true}
+	for state := server.ClientClosed; state <= server.ProxyRequired; state++ {
+		var got []RouteEvent
+		l := newServerLog(zerolog.Logger{}, "m", func(ev RouteEvent) { got = append(got, ev) })
+		l.Noticef("1.2.3.4:5 - rid:6 - "+formatClosedBy, "Router", state, "Remote: peer")
+		if state == server.TLSHandshakeError {
+			if len(got) != 0 {
+				t.Errorf("%v is reported twice: %+v", state, got)
+			}
+			continue
+		}
+		if len(got) != 1 || got[0].Remote != "peer" || got[0].ByPeer != byPeer[state] {
+			t.Errorf("%v: %+v", state, got)
+		}
+	}
+}
+
+// FuzzIntroduction reads what anybody may answer.
+func FuzzIntroduction(f *testing.F) {
+	f.Add([]byte(`INFO {"server_id":"N","server_name":"a","cluster":"test"}` + "\r\n"))
+	f.Add([]byte("INFO {}\r\n"))
+	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		found, err := introduction(line, "addr", "test")
+		if err == nil && (found.ServerName == "" || found.ServerID == "" || found.Mesh != "test") {
+			t.Errorf("accepted %q as %+v", line, found)
+		}
+		if err != nil && !errors.Is(err, ErrNotNode) && !errors.Is(err, ErrMesh) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
