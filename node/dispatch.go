@@ -120,10 +120,16 @@ func (d *dispatcher) batch(data []byte) error {
 
 func (d *dispatcher) broadcast(data []byte) error {
 	b, frames, listed, err := wire.ParseBroadcast(data, d.n.id.Incarnation)
-	if err == nil && listed {
-		d.deliver(b, frames, len(data))
+	if err != nil || !listed {
+		return err
 	}
-	return err
+	if s := d.conns[b.Conn]; s != nil && b.First+uint64(b.Count) <= s.expect {
+		// A topic and a wildcard that matches it are two subscriptions, and each brings the message.
+		d.n.counters.twice.Add(uint64(b.Count))
+		return nil
+	}
+	d.deliver(b, frames, len(data))
+	return nil
 }
 
 // deliver hands the frames of one message on, in order, if they are the next of their session.

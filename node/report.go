@@ -15,6 +15,7 @@ type counters struct {
 	framesIn, framesOut     atomic.Uint64
 	messagesOut, bytesOut   atomic.Uint64
 	late, unhandled         atomic.Uint64
+	twice                   atomic.Uint64
 	corrupt, unknown, lost  atomic.Uint64
 	overruns, controlFailed atomic.Uint64
 	skipped                 atomic.Uint64
@@ -29,6 +30,7 @@ func (n *Node) Counters() map[string]uint64 {
 		"messages_out":     c.messagesOut.Load(),   // published, each with one or more frames
 		"bytes_out":        c.bytesOut.Load(),      // of those messages
 		"frames_late":      c.late.Load(),          // dropped: their session was over
+		"frames_twice":     c.twice.Load(),         // dropped: a broadcast that several subscriptions brought
 		"frames_unhandled": c.unhandled.Load(),     // dropped: no handler for the protocol
 		"frames_lost":      c.lost.Load(),          // missing, and told by a gap
 		"messages_corrupt": c.corrupt.Load(),       // dropped: they did not parse

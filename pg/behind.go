@@ -68,8 +68,8 @@ func (b *behind) catchUp(id node.ID) {
 		return
 	}
 	for counts := b.take(id); len(counts) > 0; counts = b.take(id) {
-		for scope, frame := range missedFrames(counts) {
-			b.g.post(id, appendHeader(nil, kindMissed, scope), frame)
+		for what, n := range counts {
+			b.g.post(id, appendMissed(appendHeader(nil, kindMissed, what.scope), what.group, n))
 		}
 	}
 }
@@ -85,13 +85,4 @@ func (b *behind) take(id node.ID) map[missed]uint64 {
 	}
 	b.nodes[id] = make(map[missed]uint64)
 	return counts
-}
-
-// missedFrames makes the body of one frame for each scope.
-func missedFrames(counts map[missed]uint64) map[string][]byte {
-	frames := make(map[string][]byte)
-	for what, n := range counts {
-		frames[what.scope] = appendMissed(frames[what.scope], what.group, n)
-	}
-	return frames
 }

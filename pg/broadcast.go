@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/process"
@@ -79,10 +80,26 @@ func (s *Scope) deliver(locals []process.PID, msg any) {
 	}
 }
 
+// wholeFrame is up to which size node takes a message as one frame. Larger ones go in parts, to each node by itself.
+const wholeFrame = 128 << 10
+
 // spread sends the frame of p.buf and payload to all targets, without waiting for anybody: over the topic to those
 // that take it, if they are several, over their sessions to the others. It returns those whose window is full. After
 // an error nothing was sent. A target that is gone counts no members.
 func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byte) (full []int, err error) {
+	if len(p.buf)+len(payload) > wholeFrame {
+		full, err = s.spreadLarge(ctx, p, payload)
+	} else {
+		full, err = s.spreadSmall(ctx, p, group, payload)
+	}
+	p.leaveLanes()
+	if p.ask && err == nil {
+		s.ask(p)
+	}
+	return full, err
+}
+
+func (s *Scope) spreadSmall(ctx context.Context, p *plan, group string, payload []byte) (full []int, err error) {
 	for i := range p.targets {
 		if p.targets[i].lane != nil {
 			p.via = append(p.via, p.targets[i].id)
@@ -114,9 +131,30 @@ func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byt
 			t.members = 0 // its session has just ended: its members are as good as gone
 		}
 	}
-	p.leaveLanes()
-	if p.ask {
-		s.ask(p)
+	return full, nil
+}
+
+// spreadLarge sends a message in parts, to all targets at once, so that none waits for another. Once it has begun with
+// a node, it waits for that node's window within ctx.
+func (s *Scope) spreadLarge(ctx context.Context, p *plan, payload []byte) (full []int, err error) {
+	errs := make([]error, len(p.targets))
+	var sending sync.WaitGroup
+	for i := range p.targets {
+		sending.Go(func() {
+			errs[i] = s.g.net.Send(ctx, p.targets[i].id, node.ProtocolGroups, node.NoWait|node.NoConnect, p.buf, payload)
+		})
+	}
+	sending.Wait()
+	for i, err := range errs {
+		switch {
+		case err == nil:
+		case errors.Is(err, node.ErrTooLarge), errors.Is(err, node.ErrClosed):
+			return nil, closedError(err)
+		case errors.Is(err, node.ErrWouldBlock), ctx.Err() != nil:
+			full = append(full, i)
+		default:
+			p.targets[i].members = 0
+		}
 	}
 	return full, nil
 }

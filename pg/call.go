@@ -204,21 +204,33 @@ func (s *Scope) onCall(from node.ID, r *reader) {
 	p.free()
 	msg, err := s.g.rt.Decode(r.b)
 	c := newCall(s.g, s.name, string(name), from, id, msg, members)
-	accept := c.header(kindAccept)
-	ids := make([]uint64, len(members))
-	for i, m := range members {
-		ids[i] = m.ID
-	}
-	s.g.post(from, appendIDs(accept, ids))
+	c.accept(members)
 	switch {
 	case err != nil:
 		s.g.stats.badMessages.Add(1)
-		for _, id := range ids {
-			s.g.post(from, c.reply(id, answerError), []byte(err.Error()))
+		for _, m := range members {
+			s.g.post(from, c.reply(m.ID, answerError), []byte(err.Error()))
 		}
 	case len(members) > 0:
 		s.g.calls.take(c)
 		c.ask(members)
+	}
+}
+
+// accept tells the caller whom its call is given to.
+func (c *Call) accept(members []process.PID) {
+	ids := make([]uint64, len(members))
+	for i, m := range members {
+		ids[i] = m.ID
+	}
+	for more := true; more; {
+		n := min(len(ids), chunkIDs)
+		var flags byte
+		if more = n < len(ids); more {
+			flags = acceptMore
+		}
+		c.g.post(c.From, appendIDs(append(c.header(kindAccept), flags), ids[:n]))
+		ids = ids[n:]
 	}
 }
 
@@ -227,9 +239,10 @@ func (g *Groups) onCallFrame(p node.Peer, k kind, r *reader) {
 	id := r.uint()
 	switch k {
 	case kindAccept:
+		flags := r.byte()
 		ids := r.ids()
 		if q := g.calls.inquiry(id); q != nil && r.err == nil {
-			q.accept(p.ID, ids)
+			q.accept(p.ID, ids, flags&acceptMore != 0)
 		}
 	case kindReply:
 		from := pid(p.ID, r.uint())

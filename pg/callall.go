@@ -174,12 +174,15 @@ func (q *inquiry) expect(id node.ID, seen []process.PID) {
 }
 
 // accept waits for the members that a node has asked.
-func (q *inquiry) accept(id node.ID, ids []uint64) {
+func (q *inquiry) accept(id node.ID, ids []uint64, more bool) {
 	q.mu.Lock()
 	if _, ok := q.nodes[id]; ok {
-		delete(q.nodes, id)
+		q.nodes[id] = nil // those that were seen here and are not asked have left meanwhile
 		for _, i := range ids {
 			q.pending[pid(id, i)] = struct{}{}
+		}
+		if !more {
+			delete(q.nodes, id)
 		}
 	}
 	complete := len(q.nodes)+len(q.pending) == 0

@@ -66,10 +66,15 @@ func (s *Scope) exits(dead []death) {
 	for _, d := range dead {
 		delete(s.watches, d.id)
 		for _, c := range s.table.exit(d.id) {
-			s.buf = appendLeave(s.buf, c.key, c.ids)
-			if len(s.buf) > chunkBytes {
+			if len(c.ids) <= chunkIDs {
+				s.buf = appendLeave(s.buf, c.key, c.ids)
+			}
+			if len(s.buf) > chunkBytes || len(c.ids) > chunkIDs {
 				s.postAll(s.buf)
 				s.buf = s.buf[:head]
+			}
+			if len(c.ids) > chunkIDs {
+				s.tellAll(c.key) // one change, however often it had joined
 			}
 			if s.table.find(c.key).share(s.table.self) == nil {
 				empty = append(empty, c.key)

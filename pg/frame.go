@@ -31,12 +31,13 @@ const (
 	kindCancel  kind = 13 // nobody waits for the answers any more
 )
 
-// Flags of a sync, and of a part of it.
+// Flags of a sync, of a part of it, and of an accept.
 const (
 	syncFirst     = 1 << 0 // what follows replaces all that was known
 	syncLast      = 1 << 1 // what was not named since the first is gone
 	partContinues = 1 << 0 // the next part has more processes of the same group
 	partMeta      = 1 << 1 // metadata follows
+	acceptMore    = 1 << 0 // the members that were asked are not all named yet
 )
 
 // op is one change in an update.
@@ -143,7 +144,8 @@ func appendPart(b []byte, p part, continues bool) []byte {
 	return b
 }
 
-// Sizes of the pieces in which a sync is sent, so that it does not hold up what else the nodes say to each other.
+// Sizes of the pieces in which a sync is sent, so that it does not hold up what else the nodes say to each other, and
+// that every frame is one that may be posted: at most 10 bytes for an id and MaxMeta over the limit make under 128 KiB.
 const (
 	chunkBytes = 32 << 10
 	chunkIDs   = 4096
@@ -174,24 +176,44 @@ func (w *syncWriter) begin() {
 	w.flags = 0
 }
 
-// add writes a part, in pieces if it is large. A piece that continues has no metadata of processes outside it.
+// add writes a part, in pieces if it is large. Each piece has the metadata of its own processes only.
 func (w *syncWriter) add(p part) {
-	for len(p.ids) > chunkIDs {
-		piece := part{key: p.key, lane: p.lane, ids: p.ids[:chunkIDs]}
-		piece.meta = metaFor(piece.ids, p.meta)
-		w.put(piece, true)
-		p.ids = p.ids[chunkIDs:]
+	for {
+		n, all := p.cut()
+		piece := part{key: p.key, lane: p.lane, ids: p.ids[:n], meta: metaFor(p.ids[:n], p.meta)}
+		before := len(w.buf)
+		w.buf = appendPart(w.buf, piece, !all)
+		if len(w.buf) > chunkBytes && before > w.head { // it goes into a frame of its own
+			next := append([]byte(nil), w.buf[before:]...)
+			w.buf = w.buf[:before]
+			w.flush()
+			w.buf = append(w.buf, next...)
+		}
+		if all {
+			return
+		}
+		p.ids = p.ids[n:]
 	}
-	p.meta = metaFor(p.ids, p.meta)
-	w.put(p, false)
 }
 
-func (w *syncWriter) put(p part, continues bool) {
-	w.buf = appendPart(w.buf, p, continues)
-	if len(w.buf) > chunkBytes {
-		w.emit(w.buf)
-		w.begin()
+// cut says how many processes of the part fit one piece, and whether that is all of them.
+func (p *part) cut() (n int, all bool) {
+	size := 0
+	for i, id := range p.ids {
+		if i == chunkIDs || size > chunkBytes {
+			return i, false
+		}
+		for k, v := range p.meta[id] {
+			size += len(k) + len(v) + 4
+		}
 	}
+	return len(p.ids), true
+}
+
+// flush sends what was written and begins the next frame.
+func (w *syncWriter) flush() {
+	w.emit(w.buf)
+	w.begin()
 }
 
 func metaFor(ids []uint64, all map[uint64]Meta) map[uint64]Meta {
