@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,13 +14,18 @@ var bg = context.Background()
 // alone is a runtime without peers.
 func alone(t testing.TB, opts ...Option) *Runtime { return newMemNet(t).start("a@h", opts...) }
 
-// ended waits for the end of a local process, and returns its reason.
-func ended(t testing.TB, rt *Runtime, pid PID) error {
-	t.Helper()
+// endOf tells the reason of a local process that still lives.
+func endOf(rt *Runtime, pid PID) <-chan error {
 	reason := make(chan error, 1)
 	rt.Watch(pid, func(err error) { reason <- err })
+	return reason
+}
+
+// ended waits for the end of a local process. The reason is ErrNoProcess if that has come already.
+func ended(t testing.TB, rt *Runtime, pid PID) error {
+	t.Helper()
 	select {
-	case err := <-reason:
+	case err := <-endOf(rt, pid):
 		return err
 	case <-time.After(10 * time.Second):
 		t.Fatalf("%v does not end", pid)
@@ -36,15 +42,18 @@ func send(t testing.TB, rt *Runtime, to PID, msgs ...any) {
 	}
 }
 
+// receive takes the next message, and lets everything happen until there is one.
 func receive(t testing.TB, p *Process) any {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(bg, 10*time.Second)
-	defer cancel()
-	m, err := p.Receive(ctx)
-	if err != nil {
-		t.Fatalf("receive: %v", err)
+	net := p.rt.net.(*memNode).net
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+		net.settle()
+		if m, ok := p.TryReceive(); ok {
+			return m
+		}
 	}
-	return m
+	t.Fatal("no message comes")
+	return nil
 }
 
 // nothing fails if a message waits.
@@ -134,9 +143,10 @@ func TestMailbox(t *testing.T) {
 				}
 			}
 		})
+		end := endOf(rt, pid)
 		send(t, rt, pid, 0, 1, 2)
 		rt.Exit(pid, ErrShutdown)
-		if err := ended(t, rt, pid); !errors.Is(err, ErrShutdown) {
+		if err := <-end; !errors.Is(err, ErrShutdown) {
 			t.Fatal(err)
 		}
 	})

@@ -18,7 +18,7 @@ type memNet struct {
 	t        testing.TB
 	mu       sync.Mutex
 	nodes    map[string]*memNode
-	conns    map[[2]string]uint64 // sessions that stand
+	conns    map[[2]string]uint64     // sessions that stand
 	queues   map[[2]string][]memEvent // from, to
 	lastConn uint64
 }
