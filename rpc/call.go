@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/kith-mesh/kith/node"
@@ -14,8 +15,8 @@ type call struct {
 	id       uint64
 	node, fn string
 	out      outcome
-	done     chan struct{} // gets one value when out is there; has room for it
-	notify   func(outcome) // instead of done, for a Future
+	done     chan struct{}                 // gets one value when out is there; has room for it
+	notify   atomic.Pointer[func(outcome)] // of a Future, once the request has left
 	timer    *time.Timer
 	head     []byte
 	parts    [2][]byte
@@ -29,16 +30,32 @@ func newCall() *call {
 
 // finish completes a call that was taken out of the pending table. It does not wait.
 func (c *call) finish(out outcome) {
-	if c.notify != nil {
-		c.notify(out)
-		return
-	}
 	c.out = out
 	c.done <- struct{}{}
+	c.hand()
+}
+
+// handTo has f called with the outcome, now or when it is there, rather than have somebody wait for done.
+func (c *call) handTo(f func(outcome)) {
+	c.notify.Store(&f)
+	c.hand()
+}
+
+// hand passes the outcome on. It is called behind each of its two conditions, and one of the calls finds both.
+func (c *call) hand() {
+	f := c.notify.Load()
+	if f == nil {
+		return
+	}
+	select {
+	case <-c.done:
+		(*f)(c.out)
+	default:
+	}
 }
 
 func (s *Server) put(c *call) {
-	c.out, c.parts, c.notify = outcome{}, [2][]byte{}, nil
+	c.out, c.parts = outcome{}, [2][]byte{}
 	c.node, c.fn = "", ""
 	s.free.Put(c)
 }
@@ -186,8 +203,16 @@ func (s *Server) roundTrip(ctx context.Context, rq *outgoing) outcome {
 func (s *Server) collect(rq *outgoing, c *call, sv *serving) outcome {
 	out, id := c.out, c.id
 	s.put(c)
-	if out.err == errExpired { //nolint:errorlint // the sweeper's own sentinel
+	if out.err == nil {
+		return out
+	}
+	// The sweep is coarse, and the function's context ends with the deadline: its error must not be mistaken for one
+	// that came in time.
+	expired := out.err == errExpired //nolint:errorlint // the sweep's own sentinel
+	if expired || rq.deadline != 0 && s.clock.now() >= rq.deadline {
 		out.err = rq.fail(true, s.waitError(ErrTimeout)).err
+	}
+	if expired {
 		s.abandon(rq, id, sv, out.err)
 	}
 	return out
@@ -251,93 +276,6 @@ func (s *Server) timedOutAtOnce(rq *outgoing) outcome {
 	}
 	return rq.fail(true, ErrTimeout)
 }
-
-// frame describes the request.
-func (s *Server) frame(rq *outgoing, id uint64) frame {
-	f := frame{
-		kind: frameRequest, id: id, content: rq.arg.ct, payload: rq.arg.data, budget: -1,
-		name: rq.fn, key: rq.opts.key, header: rq.opts.header, stream: rq.stream,
-	}
-	if rq.stream {
-		f.credit = uint64(rq.opts.credit)
-	}
-	if rq.deadline != 0 {
-		f.budget = max(0, s.clock.until(rq.deadline))
-	}
-	return f
-}
-
-// sendRequest sends the request of c. An error is a *CallError; ours says that c has left the table for good.
-func (s *Server) sendRequest(ctx context.Context, rq *outgoing, c *call) (ours bool, err error) {
-	s.fillFrame(rq, c)
-	if err = s.sendNow(ctx, c); err != nil {
-		return s.sendAgain(ctx, rq, c, err)
-	}
-	return false, nil
-}
-
-// sendNow sends the request of c if it can leave at once. A large one travels in parts, and may have to wait between
-// them, within a context that has a deadline.
-func (s *Server) sendNow(ctx context.Context, c *call) error {
-	if len(c.parts[1]) > large {
-		return node.ErrWouldBlock
-	}
-	return s.link.Send(ctx, node.ID{Name: c.node}, node.ProtocolCalls, node.NoWait|node.NoConnect, c.parts[:]...)
-}
-
-func (s *Server) fillFrame(rq *outgoing, c *call) {
-	f := s.frame(rq, c.id)
-	c.head = f.appendHead(c.head[:0])
-	c.parts = [2][]byte{c.head, f.payload}
-}
-
-// mayWait says whether a request that could not leave at once may leave later.
-func mayWait(err error) bool {
-	return errors.Is(err, node.ErrNotConnected) || errors.Is(err, node.ErrWouldBlock)
-}
-
-// sendAgain sends the request of c, which could not leave at once because of err: it waits for the node's window, or
-// connects first.
-func (s *Server) sendAgain(ctx context.Context, rq *outgoing, c *call, err error) (ours bool, _ error) {
-	if mayWait(err) {
-		ctx, cancel := s.within(ctx, rq.deadline)
-		defer cancel()
-		if errors.Is(err, node.ErrNotConnected) {
-			ours, err = s.connectFor(ctx, rq, c)
-		} else {
-			err = nil
-		}
-		if err == nil {
-			err = s.link.Send(ctx, node.ID{Name: rq.node}, node.ProtocolCalls, node.NoConnect, c.parts[:]...)
-		}
-	}
-	if err == nil {
-		return false, nil
-	}
-	if s.ctx.Err() != nil {
-		err = ErrClosed
-	}
-	return ours, &CallError{Node: rq.node, Func: rq.fn, Err: s.waitError(transportError(err))}
-}
-
-// connectFor connects to the node. Meanwhile c is not in the table: the end of an earlier session may still be on its
-// way to PeerDown, and is none of its business.
-func (s *Server) connectFor(ctx context.Context, rq *outgoing, c *call) (ours bool, _ error) {
-	if _, ours = s.pending.take(c.id, c.node); !ours {
-		return false, node.ErrNotConnected
-	}
-	hello := frame{kind: frameHello, version: protocolVersion}
-	if err := s.link.Send(ctx, node.ID{Name: rq.node}, node.ProtocolCalls, 0, hello.appendHead(nil)); err != nil {
-		return true, err
-	}
-	if !s.addPending(rq, c) {
-		return true, ErrClosed
-	}
-	return false, nil
-}
-
-// large is the size in bytes from which a request is not tried at once. It is under that from which node sends in parts.
-const large = 64 << 10
 
 // within returns ctx, bounded by the deadline and by the life of the server.
 func (s *Server) within(ctx context.Context, deadline instant) (context.Context, context.CancelFunc) {

@@ -64,6 +64,10 @@ func (s *Server) send(ctx context.Context, rq *outgoing, wait bool) error {
 	if s.ctx.Err() != nil {
 		return rq.fail(false, ErrClosed).err
 	}
+	limit := rq.deadline
+	if rq.cast {
+		rq.deadline = 0 // it bounds our wait for the window; the function's time is its own
+	}
 	if rq.local {
 		if _, err := s.startLocal(rq, 0); err != nil {
 			s.count.failedCasts.Add(1)
@@ -71,13 +75,14 @@ func (s *Server) send(ctx context.Context, rq *outgoing, wait bool) error {
 		return nil
 	}
 	f := s.frame(rq, 0)
+	f.cast = true
 	to := node.ID{Name: rq.node}
 	err := error(node.ErrWouldBlock)
 	if len(f.payload) <= large {
 		err = s.link.Send(ctx, to, node.ProtocolCalls, node.NoWait|node.NoConnect, f.appendHead(nil), f.payload)
 	}
 	if errors.Is(err, node.ErrWouldBlock) && wait {
-		ctx, cancel := s.within(ctx, rq.deadline)
+		ctx, cancel := s.within(ctx, limit)
 		defer cancel()
 		err = s.link.Send(ctx, to, node.ProtocolCalls, node.NoConnect, f.appendHead(nil), f.payload)
 	}

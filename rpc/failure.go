@@ -62,32 +62,37 @@ func encodeFailure(err error) (failureCode, []byte) {
 	if _, ok := err.(*panicError); ok { //nolint:errorlint // only the server makes one, and never wraps it
 		code = failPanic
 	}
-	body, e := codec.Marshal(describe(err, 0))
+	body, e := codec.Marshal(describe(err))
 	if e != nil {
 		return code, nil // a struct of strings does not fail to encode; the code alone would still be right
 	}
 	return code, body
 }
 
-// describe flattens err, and the remote errors that it wraps.
-func describe(err error, depth int) *failure {
+// describe makes a failure of what a handler returned.
+func describe(err error) *failure {
+	if p, ok := err.(*panicError); ok { //nolint:errorlint // see encodeFailure
+		return &failure{Message: clip(p.value, maxMessage), Stack: p.stack}
+	}
+	f := &failure{Kind: clip(ErrorKind(err), maxName), Message: clip(err.Error(), maxMessage)}
+	f.Cause = describeCause(remoteCause(err), 1)
+	return f
+}
+
+// describeCause flattens a RemoteError or RemotePanic, and those that it wraps.
+func describeCause(err error, depth int) *failure {
+	if depth > maxCauses {
+		return nil
+	}
 	switch e := err.(type) { //nolint:errorlint // each layer is described by itself
-	case *panicError:
-		return &failure{Message: clip(e.value, maxMessage), Stack: e.stack}
 	case *RemotePanic:
 		return &failure{Kind: KindPanic, Message: e.Value, Stack: e.Stack, Node: e.Node, Func: e.Func}
 	case *RemoteError:
 		f := &failure{Kind: e.Kind, Message: e.Message, Node: e.Node, Func: e.Func}
-		if e.Cause != nil && depth < maxCauses {
-			f.Cause = describe(e.Cause, depth+1)
-		}
+		f.Cause = describeCause(e.Cause, depth+1)
 		return f
 	}
-	f := &failure{Kind: clip(ErrorKind(err), maxName), Message: clip(err.Error(), maxMessage)}
-	if cause := remoteCause(err); cause != nil {
-		f.Cause = describe(cause, depth+1)
-	}
-	return f
+	return nil
 }
 
 // remoteCause returns the first RemoteError or RemotePanic in the chain of err.

@@ -99,9 +99,7 @@ func (n *fakeNode) dispatch() {
 			case <-n.ctx.Done():
 				return
 			}
-			if h != nil {
-				f(h)
-			}
+			f(h)
 		}
 		if len(list) > 0 {
 			continue
@@ -180,7 +178,11 @@ func (n *fakeNode) lower(s *fakeSession, why node.Reason) {
 	delete(n.sessions, s.peer.Name)
 	close(s.done)
 	n.mu.Unlock()
-	n.push(func(h node.Handler) { h.PeerDown(s.peer, why) })
+	n.push(func(h node.Handler) {
+		if h != nil {
+			h.PeerDown(s.peer, why)
+		}
+	})
 }
 
 // connect opens a session between two nodes, and returns it.
@@ -194,26 +196,34 @@ func (n *fakeNode) connect(name string) (*fakeSession, error) {
 	if other.refuse != nil {
 		return nil, other.refuse
 	}
-	n.mu.Lock()
-	s := n.sessions[name]
-	n.mu.Unlock()
-	if s != nil {
+	if s := n.session(node.ID{Name: name}); s != nil {
 		return s, nil
 	}
 	n.mesh.conns++
 	conn := n.mesh.conns
 	other.raise(&fakeSession{peer: node.Peer{ID: n.id, Conn: conn}, other: n})
-	s = &fakeSession{peer: node.Peer{ID: other.id, Conn: conn}, other: other}
-	n.raise(s)
-	return s, nil
+	s := &fakeSession{peer: node.Peer{ID: other.id, Conn: conn}, other: other}
+	select {
+	case <-n.raise(s):
+		return s, nil
+	case <-n.ctx.Done():
+		return nil, node.ErrClosed
+	}
 }
 
-func (n *fakeNode) raise(s *fakeSession) {
-	s.space, s.done = make(chan struct{}), make(chan struct{})
-	n.push(func(h node.Handler) { h.PeerUp(s.peer) })
-	n.mu.Lock()
-	n.sessions[s.peer.Name] = s
-	n.mu.Unlock()
+// raise has the dispatcher announce the session; it can be used from then on, so behind the end of the one before.
+func (n *fakeNode) raise(s *fakeSession) (up chan struct{}) {
+	s.space, s.done, up = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	n.push(func(h node.Handler) {
+		n.mu.Lock()
+		n.sessions[s.peer.Name] = s
+		n.mu.Unlock()
+		if h != nil {
+			h.PeerUp(s.peer)
+		}
+		close(up)
+	})
+	return up
 }
 
 func (n *fakeNode) ID() node.ID              { return n.id }
@@ -301,7 +311,7 @@ func (n *fakeNode) put(s *fakeSession, parts [][]byte) error {
 	s.mu.Unlock()
 	self := node.Peer{ID: n.id, Conn: s.peer.Conn}
 	s.other.push(func(h node.Handler) {
-		if cur := s.other.session(n.id); cur != nil && cur.peer.Conn == s.peer.Conn {
+		if cur := s.other.session(n.id); h != nil && cur != nil && cur.peer.Conn == s.peer.Conn {
 			h.Frame(self, data)
 		}
 		s.mu.Lock()

@@ -51,7 +51,7 @@ func (s *Server) start(ctx context.Context, rq outgoing) *Future {
 		return f
 	}
 	s.count.calls.Add(1)
-	f.call = &call{id: s.pending.nextID(), node: rq.node, fn: rq.fn, notify: f.finish}
+	f.call = &call{id: s.pending.nextID(), node: rq.node, fn: rq.fn, done: make(chan struct{}, 1)}
 	if !s.pending.add(f.call.id, rq.node, 0, f.call) {
 		f.finish(rq.fail(false, ErrClosed))
 		return f
@@ -62,33 +62,37 @@ func (s *Server) start(ctx context.Context, rq outgoing) *Future {
 }
 
 func (f *Future) send() {
-	s := f.s
+	s, c := f.s, f.call
 	if f.rq.local {
-		sv, err := s.startLocal(&f.rq, f.call.id)
+		sv, err := s.startLocal(&f.rq, c.id)
 		f.mu.Lock()
 		f.sv = sv
 		f.mu.Unlock()
 		if err != nil {
 			f.giveUp(err)
+			return
 		}
+		c.handTo(f.finish)
 		return
 	}
-	s.fillFrame(&f.rq, f.call)
-	err := s.sendNow(f.ctx, f.call)
-	switch {
-	case mayWait(err):
-		go f.sendLater(err)
-	case err != nil:
-		f.giveUp(f.rq.fail(false, transportError(err)).err)
+	s.fillFrame(&f.rq, c)
+	err := s.sendNow(f.ctx, c)
+	if err == nil || !s.reclaim(c) {
+		c.handTo(f.finish)
+		return
 	}
+	go f.sendLater(err)
 }
 
 // sendLater waits for a connection or for the window.
 func (f *Future) sendLater(err error) {
 	ours, err := f.s.sendAgain(f.ctx, &f.rq, f.call, err)
-	switch {
-	case ours:
+	if ours {
 		f.finish(outcome{err: err})
+		return
+	}
+	f.call.handTo(f.finish)
+	switch {
 	case err != nil:
 		f.giveUp(err)
 	// What follows may have happened while the call was out of the table, where nobody could end it.
