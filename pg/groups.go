@@ -267,17 +267,35 @@ func (g *Groups) Frame(p node.Peer, payload []byte) {
 	case kindAccept, kindReply, kindCancel:
 		g.onCallFrame(p, k, r)
 	default:
-		if s := (*g.scopes.Load())[string(scope)]; s != nil {
-			s.frame(p, k, r)
-		} else {
-			g.stats.ignored.Add(1)
-		}
-		if k == kindBye {
-			g.releasedAll(p, string(scope))
-		}
+		g.scopeFrame(p, k, scope, r)
 	}
 	if r.err != nil {
 		g.badFrame(p, r.err)
+	}
+}
+
+// scopeFrame hands a frame to its scope, if that runs.
+func (g *Groups) scopeFrame(p node.Peer, k kind, scope []byte, r *reader) {
+	s := (*g.scopes.Load())[string(scope)]
+	switch {
+	case s != nil:
+		s.frame(p, k, r)
+	case k == kindHello:
+		g.absent(p, string(scope))
+	default:
+		g.stats.ignored.Add(1)
+	}
+	if k == kindBye {
+		g.releasedAll(p, string(scope))
+	}
+}
+
+// absent answers a hello: the scope does not run here.
+func (g *Groups) absent(p node.Peer, scope string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if (*g.scopes.Load())[scope] == nil { // if it has just started, its hello is out, and this must not follow
+		g.post(p.ID, appendHeader(nil, kindBye, scope))
 	}
 }
 

@@ -47,6 +47,7 @@ func (s *Scope) frame(from node.Peer, k kind, r *reader) {
 		s.onUpdate(from.ID, r)
 	case kindBye:
 		s.lose(from.ID, "", true) // the groups see to the topics
+		s.hasAnswered(from.ID)
 	case kindAsk:
 		s.onAsk(from.ID, r)
 	case kindMissed:
@@ -99,6 +100,7 @@ func (s *Scope) onSync(from node.ID, r *reader) {
 	if flags&syncLast != 0 && r.err == nil {
 		list, _ := s.table.endSync(p.origin)
 		s.applyAll(list, "")
+		s.hasAnswered(from)
 	}
 	if !p.told {
 		s.sync(from) // it runs the scope, and has not asked: its hello is on the way, or came before we ran it
@@ -199,6 +201,8 @@ func (s *Scope) peerDown(id node.ID, reason node.Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lose(id, reason, false)
+	delete(s.answered, id)
+	s.tellWaiters() // nobody waits for its answer any more
 }
 
 // lose removes a peer, or one that has stopped the scope (PG-28). The lock is held.

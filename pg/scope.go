@@ -27,13 +27,16 @@ type Scope struct {
 	told     []node.ID         // the peers that get the changes of this node
 	watches  map[uint64]func() // by local process: ends the watch on its end
 	monitors monitors
-	buf      []byte // for frames; posting copies them
+	answered map[node.ID]struct{} // the peers that have told their members, or that they do not run the scope
+	news     chan struct{}        // closed when answered grows; nil if nobody waits
+	buf      []byte               // for frames; posting copies them
 }
 
 func newScope(g *Groups, name string, taps *tapSet) *Scope {
 	return &Scope{
 		name: name, g: g, taps: taps, done: make(chan struct{}),
 		table: newTable(g.self), peers: make(map[node.ID]*peering), watches: make(map[uint64]func()),
+		answered: make(map[node.ID]struct{}),
 	}
 }
 

@@ -24,6 +24,7 @@ func (s *Scope) halt(dead bool) {
 	lanes := s.lanes()
 	s.table, s.peers, s.told = newTable(s.g.self), nil, nil
 	s.watches, s.monitors = nil, monitors{}
+	s.tellWaiters()
 	s.mu.Unlock()
 
 	for _, cancel := range watches {
