@@ -134,8 +134,10 @@ func TestChat(t *testing.T) {
 		m := newMesh(t)
 		alice, bob := m.chat("alice"), m.chat("bob", "--room", "dev")
 		bob.never(`lobby`)
-		alice.say("/who dev")
-		alice.line("* dev: bob")
+		m.until("alice knows of dev", func() bool {
+			alice.say("/who dev")
+			return alice.match(`^\* dev: |^! `) == "* dev: bob"
+		})
 		alice.say("/join dev")
 		alice.line("* dev: alice, bob")
 		bob.line("* alice joined dev")

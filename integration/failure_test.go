@@ -9,7 +9,7 @@ import (
 
 // TestFrozen runs alone, not beside other tests: it measures time.
 func TestFrozen(t *testing.T) {
-	const tick = 250 * time.Millisecond
+	const tick = 500 * time.Millisecond
 	m := newMesh(t)
 	args := []string{"--tick", tick.String()}
 	alice, bob, carol := m.chat("alice", args...), m.chat("bob", args...), m.chat("carol", args...)
