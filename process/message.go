@@ -110,7 +110,7 @@ func (m *typeMaps) nest(elem any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cbor.Tag{Number: tagNamed, Content: data}, nil
+	return tagged(data), nil
 }
 
 // decode works depth levels inside named values: each level is a byte string of its own, so CBOR's limit of depth does
@@ -130,6 +130,9 @@ func (m *typeMaps) decode(data []byte, depth int) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: type name: %w", ErrBadMessage, err)
 	}
+	if name == "" {
+		return nil, fmt.Errorf("%w: empty type name", ErrBadMessage)
+	}
 	if err := codec.Wellformed(body); err != nil {
 		return nil, fmt.Errorf("%w: %q: %w", ErrBadMessage, name, err)
 	}
@@ -143,6 +146,9 @@ func (m *typeMaps) decode(data []byte, depth int) (any, error) {
 	}
 	return v.Elem().Interface(), nil
 }
+
+// tagged marks an encoded message inside an untyped value.
+func tagged(data []byte) cbor.Tag { return cbor.Tag{Number: tagNamed, Content: data} }
 
 func (m *typeMaps) decodePlain(body []byte, depth int) (any, error) {
 	var v any
