@@ -24,7 +24,7 @@ func (n *Node) Connect(ctx context.Context, name string) (Peer, error) {
 	if err := n.cfg.admit(name); err != nil {
 		return Peer{}, err
 	}
-	for {
+	for wished := false; ; {
 		changed := n.change.wait()
 		if p, ok := n.Peer(name); ok {
 			return p, nil
@@ -38,6 +38,11 @@ func (n *Node) Connect(ctx context.Context, name string) (Peer, error) {
 		}
 		if known {
 			return n.call(ctx, id)
+		}
+		if !wished {
+			n.keeper.wish(name)
+			wished = true
+			continue
 		}
 		if n.settledNow() {
 			return Peer{}, fmt.Errorf("%w: %s", ErrNoNode, name)

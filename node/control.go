@@ -45,6 +45,7 @@ type controller struct {
 	routes   map[string]bool     // servers with a route now
 	dirty    bool                // the routes may have changed
 	looked   time.Time           // when they were last looked at
+	lookCost time.Duration       // how long that took
 	gaveUp   map[string]bool     // servers whose route our own broker gave up
 	// verifying are the nodes whose address is being asked; checks are the goroutines that ask.
 	verifying map[membership.ID]bool
@@ -69,7 +70,7 @@ func newController(n *Node) *controller {
 	}
 	c.table = membership.New(membership.Config{
 		Self: n.info, Interval: n.cfg.Tick, Setup: n.cfg.Setup, Window: n.grant.Load(),
-		Auto:  n.cfg.AutoConnect != AutoNever,
+		Auto:  membership.Auto(n.cfg.AutoConnect),
 		Admit: func(i wire.Info) error { return n.cfg.admit(i.Name) },
 		NewConn: func() uint64 {
 			return rand.Uint64() | 1 // never zero
@@ -133,7 +134,7 @@ func (c *controller) run() {
 }
 
 // routePause is the least time between two looks at the broker's routes, which take its lock: while fifty nodes form a
-// mesh, hundreds of events come at once.
+// mesh, hundreds of events come at once. Where a look takes long, nine tenths of the time are left to others.
 const routePause = 3 * time.Millisecond
 
 // settleRoutes looks at the routes if something changed, and returns the earlier of next and when it wants to look again.
@@ -141,7 +142,7 @@ func (c *controller) settleRoutes(now, next time.Time) time.Time {
 	if !c.dirty {
 		return next
 	}
-	if due := c.looked.Add(routePause); now.Before(due) {
+	if due := c.looked.Add(max(routePause, 10*c.lookCost)); now.Before(due) {
 		if due.Before(next) {
 			return due
 		}
@@ -253,12 +254,13 @@ func (c *controller) compareRoutes() {
 
 // refreshRoutes tells the table who can be reached.
 func (c *controller) refreshRoutes() {
+	began := time.Now()
 	list, err := c.n.broker.Routes()
 	if err != nil {
 		return // closing
 	}
 	now := time.Now()
-	c.dirty, c.looked = false, now
+	c.dirty, c.looked, c.lookCost = false, now, now.Sub(began)
 	current := make(map[string]bool, len(list))
 	for _, r := range list {
 		current[r.ServerName] = true
@@ -359,11 +361,11 @@ func (c *controller) Expect(s membership.Session) {
 }
 
 // Forget implements membership.Effects.
-func (c *controller) Forget(conn uint64) {
+func (c *controller) Forget(conn uint64, why membership.Why) {
 	delete(c.sessions, conn)
 	c.n.dispatcher.do(func() {
 		if s := c.n.dispatcher.conns[conn]; s != nil {
-			c.n.dispatcher.lower(s, membership.NoAnswer, "its first message never came")
+			c.n.dispatcher.lower(s, why, "its first message came too late")
 		}
 	})
 }

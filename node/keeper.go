@@ -32,40 +32,19 @@ type keeper struct {
 	slots   chan struct{} // bounds probes at the same time
 
 	contacts map[string]*contact
-	dialled  []string // what the broker was told to dial
-	first    bool     // every strategy has reported once
+	dialled  []string  // what the broker was told to dial
+	changed  time.Time // when that was last changed
+	first    bool      // every strategy has reported once
 	reported map[string]bool
 
-	// open is the number of contacts whose first answer is outstanding, plus one until discovery has reported.
+	// open is the number of contacts that a start waits for, plus one until discovery has reported.
 	open atomic.Int32
 }
 
-// contact is one address.
-type contact struct {
-	addr    string
-	sources map[string]bool
-	name    string // of the server that answered there
-	known   bool   // an answer, good or bad, has come
-	probing bool
-	tries   int
-	next    time.Time // of the next probe
-	good    time.Time // when it answered; zero if it did not
-	logged  string    // the last refusal that was logged
-}
-
 const (
-	// seedCount is how many addresses are dialled at once; gossip brings the others, and dialling them too would make
-	// both sides dial each other, which costs both connections.
-	seedCount = 1
-	// gossipGrace is how long gossip has before the keeper dials an address itself.
-	gossipGrace = 500 * time.Millisecond
-	probeSlots  = 16
+	probeSlots = 16
 	// probePatience bounds one probe: a frozen process takes the connection and then says nothing.
 	probePatience = 2 * time.Second
-	maxPause      = 15 * time.Second
-	// sourcePeer marks an address learned from the node there. It is forgotten when nobody answers any more.
-	sourcePeer  = "peer"
-	forgetAfter = 6
 )
 
 func newKeeper(n *Node, ctx context.Context) *keeper {
@@ -88,7 +67,7 @@ func (k *keeper) know(i wire.Info) {
 	server := serverName(ID{i.Name, i.Incarnation}, i.Hidden)
 	k.do(func() {
 		c := k.contact(i.Addr, sourcePeer)
-		c.name, c.known, c.good = server, true, time.Now()
+		c.server, c.node, c.known, c.good = server, i.Name, true, time.Now()
 	})
 }
 
@@ -96,11 +75,41 @@ func (k *keeper) know(i wire.Info) {
 func (k *keeper) forget(server string) {
 	k.do(func() {
 		for _, c := range k.contacts {
-			if c.name == server {
+			if c.server == server {
 				delete(c.sources, sourcePeer)
 			}
 		}
 	})
+}
+
+// wish has the addresses under which discovery knows a node asked and dialled now. The start of the node counts as not
+// complete until they have had their time.
+func (k *keeper) wish(name string) {
+	done := make(chan struct{})
+	k.do(func() {
+		defer close(done)
+		for _, c := range k.contacts {
+			if c.node == name {
+				c.urgent, c.known, c.seen, c.next = true, false, time.Now(), time.Time{}
+				k.open.Add(1)
+			}
+		}
+	})
+	select {
+	case <-done:
+	case <-k.ctx.Done():
+	}
+}
+
+// redial has an address dialled again now: its node lives, and its route was lost.
+func (k *keeper) redial(addr string) {
+	c := k.contact(addr, sourcePeer)
+	c.urgent, c.known, c.good = true, true, time.Now()
+	if slices.Contains(k.dialled, addr) {
+		if err := k.n.broker.Redial(addr); err != nil && !errors.Is(err, broker.ErrClosed) {
+			k.n.log.Warn().Err(err).Str("address", addr).Msg("could not dial again")
+		}
+	}
 }
 
 // run looks after the contacts until the node stops.
@@ -156,7 +165,7 @@ func (k *keeper) found(source string, list []discovery.Candidate) {
 			continue
 		}
 		current[c.Addr] = true
-		k.contact(c.Addr, source)
+		k.contact(c.Addr, source).learn(c)
 	}
 	for addr, c := range k.contacts {
 		if c.sources[source] && !current[addr] {
@@ -177,7 +186,8 @@ func (k *keeper) report(source string) {
 func (k *keeper) contact(addr, source string) *contact {
 	c := k.contacts[addr]
 	if c == nil {
-		c = &contact{addr: addr, sources: map[string]bool{}}
+		now := time.Now()
+		c = &contact{addr: addr, sources: map[string]bool{}, seen: now, since: now}
 		k.contacts[addr] = c
 	}
 	c.sources[source] = true
@@ -190,27 +200,26 @@ func (k *keeper) step(now time.Time) time.Duration {
 		k.first = true
 	}
 	routed := *k.n.routed.Load()
-	open := int32(0)
-	for addr, c := range k.contacts {
-		if len(c.sources) == 0 && !routed[c.name] {
-			delete(k.contacts, addr)
-			continue
-		}
-		if !routed[c.name] && !c.probing && !now.Before(c.next) {
+	unlinked := k.sort(now, routed)
+	for rank, c := range unlinked {
+		if k.due(now, c, rank, len(routed) > 0) {
 			k.probe(c)
 		}
-		if !c.known || !c.good.IsZero() && !routed[c.name] && now.Sub(c.good) < time.Second {
+	}
+	k.dial(now, unlinked, routed)
+	open := int32(0)
+	for _, c := range unlinked {
+		if now.Sub(c.seen) < settlePatience && (!c.known || !c.good.IsZero()) {
 			open++
 		}
 	}
 	if !k.first {
 		open++
 	}
-	k.dial(now, routed)
 	if k.open.Swap(open) != open {
 		k.n.changed()
 	}
-	return 50*time.Millisecond + rand.N(50*time.Millisecond)
+	return 20*time.Millisecond + rand.N(20*time.Millisecond)
 }
 
 // probe asks who is at an address.
@@ -236,39 +245,27 @@ func (k *keeper) answered(now time.Time, c *contact, found broker.Probed, err er
 	if err != nil {
 		c.good = time.Time{}
 		c.tries++
-		pause := min(100*time.Millisecond<<min(c.tries, 10), maxPause)
-		c.next = now.Add(pause/2 + rand.N(pause))
+		c.next = now.Add(c.pause())
 		if c.tries >= forgetAfter {
 			delete(c.sources, sourcePeer)
 		}
 		k.refused(c, err)
 		return
 	}
-	c.tries, c.good, c.next = 0, now, now.Add(gossipGrace)
-	c.name = found.ServerName
+	c.tries, c.good, c.next, c.logged = 0, now, now.Add(goodFor), ""
+	c.server = found.ServerName
 	id, _, ok := parseServerName(found.ServerName)
+	c.node = id.Name
 	switch {
 	case !ok:
 		k.refused(c, broker.ErrNotNode)
-		c.next = now.Add(maxPause)
+		c.good, c.next = time.Time{}, now.Add(maxPause)
 	case ID(id) == k.n.id:
 		c.sources = map[string]bool{} // ourselves
-		c.good = time.Time{}
-		c.next = now.Add(maxPause)
+		c.good, c.next = time.Time{}, now.Add(maxPause)
 	case id.Name == k.n.id.Name:
 		k.n.twin(ID(id), c.addr)
 		c.next = now.Add(maxPause)
-	}
-}
-
-// redial has an address dialled again now: its node lives, and its route was lost.
-func (k *keeper) redial(addr string) {
-	c := k.contact(addr, sourcePeer)
-	c.good, c.known = time.Now().Add(-gossipGrace), true
-	if slices.Contains(k.dialled, addr) {
-		if err := k.n.broker.Redial(addr); err != nil && !errors.Is(err, broker.ErrClosed) {
-			k.n.log.Warn().Err(err).Str("address", addr).Msg("could not dial again")
-		}
 	}
 }
 
@@ -277,7 +274,7 @@ func (k *keeper) refused(c *contact, err error) {
 	if k.ctx.Err() != nil {
 		return
 	}
-	k.n.noteRefusal(c.addr, c.name, err)
+	k.n.noteRefusal(c.addr, c.node, err)
 	kind := refusalKind(err)
 	if c.logged == kind {
 		return
@@ -297,38 +294,4 @@ func refusalKind(err error) string {
 		}
 	}
 	return "other"
-}
-
-// dial tells the broker which addresses to dial: those that stand, some that answered, and, after a grace for gossip,
-// every one that answered and still has no route.
-func (k *keeper) dial(now time.Time, routed map[string]bool) {
-	var keep, fresh []string
-	for addr, c := range k.contacts {
-		was := slices.Contains(k.dialled, addr)
-		switch {
-		case routed[c.name]:
-			if was {
-				keep = append(keep, addr) // dropping it would close the route
-			}
-		case c.good.IsZero():
-		case was && now.Sub(c.good) < 2*time.Second:
-			keep = append(keep, addr)
-		case !was:
-			if len(keep)+len(fresh)+len(k.dialled) < seedCount || now.Sub(c.good) >= gossipGrace/2 {
-				fresh = append(fresh, addr)
-			}
-		}
-	}
-	want := append(keep, fresh...)
-	slices.Sort(want)
-	if slices.Equal(want, k.dialled) {
-		return
-	}
-	if err := k.n.broker.SetRoutes(want); err != nil {
-		if !errors.Is(err, broker.ErrClosed) {
-			k.n.log.Warn().Err(err).Msg("could not change routes")
-		}
-		return
-	}
-	k.dialled = want
 }
