@@ -95,7 +95,7 @@ type RouteEvent struct {
 	Remote string
 	// RemoteID is the peer's server id. Only RouteUp has it.
 	RemoteID string
-	// Account is the account of the connection, empty for the one that carries no account of ours. Only RouteUp has it.
+	// Account is the account of the connection; it may be one that is not App or Control. Only RouteUp has it.
 	Account Account
 	// Reason says why the connection ended.
 	Reason CloseReason

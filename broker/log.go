@@ -77,7 +77,7 @@ func (l *serverLog) Noticef(format string, v ...any) {
 func (l *serverLog) Debugf(format string, v ...any) {
 	switch {
 	case strings.HasSuffix(format, formatRegistered) && len(v) == 1:
-		l.onRoute(RouteEvent{Kind: RouteUp, RemoteID: fmt.Sprint(v[0]), Detail: connectionOf(format)})
+		l.onRoute(RouteEvent{Kind: RouteUp, RemoteID: fmt.Sprint(v[0]), Account: App, Detail: connectionOf(format)})
 	case strings.HasSuffix(format, formatAccount) && len(v) == 2:
 		l.onRoute(RouteEvent{
 			Kind: RouteUp, RemoteID: fmt.Sprint(v[0]), Account: Account(fmt.Sprint(v[1])), Detail: connectionOf(format),

@@ -146,7 +146,7 @@ func (b *Broker) serverOptions(port int, routes []seed) *server.Options {
 			Advertise:      b.cfg.Advertise,
 			NoAdvertise:    true,
 			PoolSize:       1,
-			PinnedAccounts: []string{string(App), string(Control)},
+			PinnedAccounts: []string{string(Control)}, // App has the pool of one to itself, so each has its own
 			ConnectRetries: connectRetries,
 			ConnectBackoff: true,
 			Compression:    server.CompressionOpts{Mode: server.CompressionOff},

@@ -26,6 +26,10 @@ type Route struct {
 	Solicited bool
 }
 
+// poolAccount is what the server calls the account of the connection for all accounts without one of their own. Only App
+// is such, which gives it that connection to itself.
+const poolAccount = ""
+
 // Routes returns the servers this one is linked to, one entry each, sorted by name. It takes the server's lock: call it
 // when something changed and not in a loop. Errors: ErrClosed.
 func (b *Broker) Routes() ([]Route, error) {
@@ -43,8 +47,11 @@ func (b *Broker) Routes() ([]Route, error) {
 			r = &Route{ServerName: info.RemoteName, ServerID: info.RemoteID}
 			byID[info.RemoteID] = r
 		}
-		if a := Account(info.Account); a == App || a == Control {
-			r.Accounts = append(r.Accounts, a)
+		switch info.Account {
+		case poolAccount:
+			r.Accounts = append(r.Accounts, App)
+		case string(Control):
+			r.Accounts = append(r.Accounts, Control)
 		}
 		if r.Addr == "" || info.DidSolicit && !r.Solicited {
 			r.Addr = net.JoinHostPort(info.IP, strconv.Itoa(info.Port))
@@ -66,8 +73,8 @@ func (b *Broker) Routes() ([]Route, error) {
 	return routes, nil
 }
 
-// NumRemotes returns to how many servers this one has the connection that carries no account of ours. That one can come
-// a few milliseconds before or after those of App and Control: it is a cheap hint, and Routes is the truth.
+// NumRemotes returns to how many servers this one has the connection of App. Control's can come a few milliseconds
+// before or after: it is a cheap hint, and Routes is the truth.
 func (b *Broker) NumRemotes() int { return b.server.NumRemotes() }
 
 // SetRoutes replaces the addresses that this server dials until they answer, each HOST:PORT. New ones are dialled at

@@ -111,9 +111,9 @@ func TestRedial(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// One loop for each of the four connections of a pair. Those of earlier listings must give up, or a mesh that
+	// One loop for each of the three connections of a pair. Those of earlier listings must give up, or a mesh that
 	// redials its dead peers would gather them for ever.
-	eventually(t, "end of old attempts", func() bool { return goroutinesIn("connectToRoute") == 4 })
+	eventually(t, "end of old attempts", func() bool { return goroutinesIn("connectToRoute") == 3 })
 	start(t, "b", func(c *broker.Config) { c.Listen = addr })
 	began := time.Now()
 	if err := a.Redial(addr); err != nil {
