@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -124,19 +125,19 @@ func (n *fakeNode) push(f func(node.Handler)) {
 
 // close kills the node: its peers see the connection close.
 func (n *fakeNode) close() {
-	n.mu.Lock()
-	var peers []string
-	for name := range n.sessions {
-		peers = append(peers, name)
-	}
-	n.mu.Unlock()
 	n.mesh.mu.Lock()
 	if n.mesh.nodes[n.id.Name] == n {
 		delete(n.mesh.nodes, n.id.Name)
 	}
+	others := slices.Collect(maps.Values(n.mesh.nodes))
 	n.mesh.mu.Unlock()
-	for _, p := range peers {
-		n.cut(p, node.ReasonConnectionClosed)
+	for _, other := range others {
+		other.mu.Lock()
+		s := other.sessions[n.id.Name]
+		other.mu.Unlock()
+		if s != nil && s.other == n {
+			other.lower(s, node.ReasonConnectionClosed)
+		}
 	}
 	n.cancel()
 	<-n.ended
