@@ -94,7 +94,9 @@ func nodeConfig(cfg config.Config, name string, log zerolog.Logger) (node.Config
 	if err != nil {
 		return node.Config{}, err
 	}
-	strategy, err := discovery.Parse(cfg.Discover, discovery.Options{DataDir: cfg.DataDir, Static: cfg.Join})
+	strategy, err := discovery.Parse(cfg.Discover, discovery.Options{
+		DataDir: cfg.DataDir, Static: cfg.Join, Extra: extraStrategies(),
+	})
 	if err != nil {
 		return node.Config{}, cfg.Reject("discover", err)
 	}
