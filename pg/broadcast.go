@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/kith-mesh/kith/node"
@@ -179,6 +180,13 @@ func (p *plan) index(id node.ID) int {
 // waitFor sends to those whose window was full, waiting for them for a while unless they are known to be behind. It
 // returns those that miss the message.
 func (s *Scope) waitFor(ctx context.Context, p *plan, group string, full []int, payload []byte) (skipped []node.ID) {
+	if s.g.behind.any.Load() > 0 {
+		for i := range p.targets {
+			if p.targets[i].members > 0 && !slices.Contains(full, i) {
+				s.g.behind.took(p.targets[i].id)
+			}
+		}
+	}
 	if len(full) == 0 {
 		return nil
 	}
@@ -195,6 +203,7 @@ func (s *Scope) waitFor(ctx context.Context, p *plan, group string, full []int, 
 		}
 		switch {
 		case err == nil:
+			s.g.behind.took(t.id)
 			continue
 		case errors.Is(err, node.ErrWouldBlock), ctx.Err() != nil:
 			s.g.behind.miss(t.id, missed{s.name, group})

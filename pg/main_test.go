@@ -76,7 +76,7 @@ func (c *cluster) idle(i int) process.PID {
 
 // sink starts a process that hands on what it receives.
 func (c *cluster) sink(i int) (process.PID, <-chan any) {
-	out := make(chan any, 1<<16)
+	out := make(chan any, 1<<14)
 	p := c.rt[i].Spawn(func(self *process.Process) error {
 		for {
 			msg, err := self.Receive(self.Context())
