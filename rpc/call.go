@@ -203,19 +203,27 @@ func (s *Server) roundTrip(ctx context.Context, rq *outgoing) outcome {
 func (s *Server) collect(rq *outgoing, c *call, sv *serving) outcome {
 	out, id := c.out, c.id
 	s.put(c)
-	if out.err == nil {
-		return out
-	}
-	// The sweep is coarse, and the function's context ends with the deadline: its error must not be mistaken for one
-	// that came in time.
-	expired := out.err == errExpired //nolint:errorlint // the sweep's own sentinel
-	if expired || rq.deadline != 0 && s.clock.now() >= rq.deadline {
+	if out.err == errExpired { //nolint:errorlint // the sweep's own sentinel
 		out.err = rq.fail(true, s.waitError(ErrTimeout)).err
-	}
-	if expired {
 		s.abandon(rq, id, sv, out.err)
 	}
+	out.err = s.inTime(rq, out.err)
 	return out
+}
+
+// inTime replaces an error of the function that came behind the deadline: the function's context ends with it too, and
+// what it then says must not be mistaken for an answer that came in time.
+func (s *Server) inTime(rq *outgoing, err error) error {
+	if err == nil || rq.deadline == 0 {
+		return err
+	}
+	switch err.(type) { //nolint:errorlint // as it came from the wire
+	case *RemoteError, *RemotePanic:
+		if s.clock.now() >= rq.deadline {
+			return rq.fail(true, s.waitError(ErrTimeout)).err
+		}
+	}
+	return err
 }
 
 // wait waits until c is done. An error is a *CallError, and c is not done.

@@ -26,12 +26,13 @@ type fakeMesh struct {
 
 // fakeNode is one end of fake sessions. Its dispatcher is one goroutine.
 type fakeNode struct {
-	mesh   *fakeMesh
-	id     node.ID
-	ctx    context.Context
-	cancel context.CancelFunc
-	ended  chan struct{}
-	window int
+	mesh       *fakeMesh
+	id         node.ID
+	ctx        context.Context
+	cancel     context.CancelFunc
+	ended      chan struct{}
+	window     int
+	connecting func() // called before a session is opened from here
 
 	mu       sync.Mutex // guards the fields below
 	handler  node.Handler
@@ -188,6 +189,9 @@ func (n *fakeNode) lower(s *fakeSession, why node.Reason) {
 
 // connect opens a session between two nodes, and returns it.
 func (n *fakeNode) connect(name string) (*fakeSession, error) {
+	if n.connecting != nil {
+		n.connecting()
+	}
 	n.mesh.mu.Lock()
 	defer n.mesh.mu.Unlock()
 	other := n.mesh.nodes[name]

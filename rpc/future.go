@@ -138,6 +138,7 @@ func (f *Future) giveUp(err error) {
 
 // finish stores the outcome and wakes who waits. The first one counts.
 func (f *Future) finish(out outcome) {
+	out.err = f.s.inTime(&f.rq, out.err)
 	f.mu.Lock()
 	if f.finished {
 		f.mu.Unlock()
