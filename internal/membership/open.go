@@ -17,8 +17,13 @@ func (t *Table) consider(now time.Time, p *peer) {
 // wants says whether a session with p should exist: somebody asked, or both are visible and nobody ended it on
 // purpose.
 func (t *Table) wants(p *peer) bool {
-	auto := t.cfg.Auto && p.seen && !p.barred && !t.cfg.Self.Hidden && !p.info.Hidden
+	auto := t.Unasked(p.id.Name) && p.seen && !p.barred && !t.cfg.Self.Hidden && !p.info.Hidden
 	return (auto || p.wanted) && !p.left && !t.leaving
+}
+
+// Unasked says whether the configuration lets a session with that name open without a wish.
+func (t *Table) Unasked(name string) bool {
+	return t.cfg.Auto == AutoAlways || t.cfg.Auto == AutoOnce && !t.once[name]
 }
 
 // begin starts an attempt.
@@ -114,7 +119,7 @@ func (t *Table) opening(now time.Time, p *peer) {
 		}
 	case Expecting:
 		if now.Sub(p.since) > t.cfg.Setup {
-			t.out.Forget(p.conn)
+			t.out.Forget(p.conn, ConnectionClosed)
 			t.over(now, p, NoAnswer)
 		}
 	}
@@ -187,12 +192,12 @@ func (t *Table) greet(p *peer) {
 // superseded closes a session that the peer no longer has.
 func (t *Table) superseded(now time.Time, p *peer, c wire.Control) {
 	if p.phase == Expecting {
-		t.out.Forget(p.conn)
+		t.out.Forget(p.conn, ConnectionClosed)
 		t.over(now, p, NoAnswer)
 	} else {
 		why := ConnectionClosed
 		if c.Prev == p.conn && c.PrevWhy != "" {
-			why = Why(c.PrevWhy)
+			why = Ending(c.PrevWhy)
 		}
 		t.down(now, p, why, "the peer opens a new session")
 	}

@@ -54,12 +54,12 @@ func (t *Table) onBye(now time.Time, c wire.Control) {
 	if p == nil || p.id != IDOf(c.From) {
 		return
 	}
-	why := Why(c.Why)
+	why := Ending(c.Why)
 	switch p.phase {
 	case Calling:
 		t.stopCalling(p)
 	case Expecting:
-		t.out.Forget(p.conn)
+		t.out.Forget(p.conn, why)
 		t.over(now, p, why)
 	case Up:
 		t.out.Close(p.conn, why, "the peer says: "+c.Detail)

@@ -36,6 +36,16 @@ const (
 	Gap              Why = "gap"
 )
 
+// Ending is a reason as a peer gave it. What is none of the above, from a later version or out of an attempt that never
+// became a session, counts as a closed connection.
+func Ending(word string) Why {
+	switch why := Why(word); why {
+	case TickTimeout, Shutdown, Disconnect, Gap:
+		return why
+	}
+	return ConnectionClosed
+}
+
 // The reasons for which none is opened.
 const (
 	NameInUse  Why = "name_in_use"
@@ -70,9 +80,10 @@ type Effects interface {
 	// Control sends a message on the control account, Ordered one on the ordered account, both without a session.
 	Control(to ID, c wire.Control)
 	Ordered(to ID, c wire.Control)
-	// Expect prepares for the first message of a session, Forget undoes it. Open brings a session up from this side.
+	// Expect prepares for the first message of a session. Forget undoes it; should that message have just arrived, the
+	// session ends for the given reason. Open brings a session up from this side.
 	Expect(s Session)
-	Forget(conn uint64)
+	Forget(conn uint64, why Why)
 	Open(s Session)
 	// Close ends a session after everything of it that has arrived.
 	Close(conn uint64, why Why, evidence string)
@@ -90,13 +101,23 @@ type Effects interface {
 	ByeSeen(conn uint64)
 }
 
+// Auto says when sessions open unasked.
+type Auto uint8
+
+// The settings of Auto.
+const (
+	AutoAlways Auto = iota // with every visible candidate, again after each loss
+	AutoOnce               // until a session with that name was lost (NET-17)
+	AutoNever              // only for a wish (NET-16)
+)
+
 // Config is what a Table needs to know of its node.
 type Config struct {
 	Self     wire.Info
 	Interval time.Duration // between two ticks
 	Setup    time.Duration // for one attempt to open a session
 	Window   uint64        // what a new peer may have under way
-	Auto     bool          // open sessions with candidates unasked
+	Auto     Auto          // whether sessions with candidates open unasked
 	Admit    func(wire.Info) error
 	NewConn  func() uint64    // a fresh connection id
 	Jitter   func() float64   // random, in [0, 1)

@@ -14,6 +14,7 @@ type Table struct {
 	live map[string]*peer // by name: the life that has a session, or is about to
 	conn map[uint64]*peer
 	past tombs
+	once map[string]bool // names whose session was lost, for AutoOnce
 	// leaving says that this node takes no more sessions.
 	leaving bool
 	wake    time.Time // when Tick was to be called next
@@ -72,7 +73,7 @@ func New(cfg Config, out Effects) *Table {
 	return &Table{
 		cfg: cfg, out: out,
 		peer: map[ID]*peer{}, live: map[string]*peer{}, conn: map[uint64]*peer{},
-		past: tombs{why: map[uint64]Why{}},
+		past: tombs{why: map[uint64]Why{}}, once: map[string]bool{},
 	}
 }
 
@@ -205,7 +206,7 @@ func (t *Table) up(now time.Time, p *peer) {
 func (t *Table) down(now time.Time, p *peer, why Why, evidence string) {
 	conn := p.conn
 	if p.phase == Expecting {
-		t.out.Forget(conn)
+		t.out.Forget(conn, why)
 	} else {
 		t.out.Close(conn, why, evidence)
 	}
@@ -222,6 +223,12 @@ func (t *Table) over(now time.Time, p *peer, why Why) {
 		delete(t.live, p.id.Name)
 	}
 	t.past.add(p.conn, why)
+	if t.cfg.Auto == AutoOnce && p.phase == Up {
+		if len(t.once) >= maxIdle {
+			clear(t.once) // rather too eager than without bound
+		}
+		t.once[p.id.Name] = true
+	}
 	p.prev, p.prevWhy, p.prevEnd = p.conn, why, now
 	p.phase, p.conn, p.suspect, p.lagging = Idle, 0, false, false
 	p.hello, p.welcome = [2]uint64{}, [2]bool{}

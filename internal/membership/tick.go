@@ -18,7 +18,7 @@ func (t *Table) Tick(now time.Time) time.Time {
 			t.keep(now, p)
 		}
 		t.opening(now, p)
-		next = earliest(next, t.due(p))
+		next = earliest(next, t.due(now, p))
 	}
 	if floor := now.Add(time.Millisecond); next.Before(floor) {
 		next = floor
@@ -50,22 +50,22 @@ func (t *Table) excuse(now time.Time) {
 		return
 	}
 	late := now.Sub(t.wake)
-	if late <= t.cfg.Interval {
-		return
-	}
 	for _, p := range t.peer {
-		if p.phase >= Expecting {
-			p.heard = p.heard.Add(late)
-			p.since = p.since.Add(late)
+		// Whom it heard since it woke owes nothing, so the sum never lies in the future.
+		if p.phase >= Expecting && late > p.tickInterval(t.cfg.Interval) {
+			p.heard = earliest(now, p.heard.Add(late))
+			p.since = earliest(now, p.since.Add(late))
 		}
 	}
 }
 
-// due is when a peer next needs Tick.
-func (t *Table) due(p *peer) time.Time {
+// due is when a peer next needs Tick. While there is a session that is several times in each of its intervals: how late
+// Tick comes tells how long this node did not run.
+func (t *Table) due(now time.Time, p *peer) time.Time {
 	switch {
 	case p.phase >= Expecting:
-		at := p.heard.Add(Misses * p.tickInterval(t.cfg.Interval))
+		interval := p.tickInterval(t.cfg.Interval)
+		at := earliest(p.heard.Add(Misses*interval), now.Add(interval/Misses))
 		if p.phase == Up {
 			at = earliest(at, p.nextTick)
 		}
