@@ -31,7 +31,7 @@ const (
 	// who should be there, and says so with SetRoutes; this only bridges short breaks.
 	connectRetries = 60
 	// handshakeTimeout bounds a TLS handshake, and with it how long Shutdown waits for one that hangs.
-	handshakeTimeout = 2 * time.Second
+	handshakeTimeout = 5 * time.Second
 	// maxPorts bounds a port range.
 	maxPorts = 1000
 )

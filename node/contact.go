@@ -26,30 +26,36 @@ type contact struct {
 	next    time.Time
 	good    time.Time // when it last answered; zero if it does not
 	urgent  bool      // somebody waits for the node
-	dials   int       // in a row, without a route
-	dialAt  time.Time
+	dialAt  time.Time // until then, dialling it may still succeed
 	logged  string // the last refusal that was logged
 }
 
 const (
 	// gossipGrace is how long gossip has before the keeper asks and dials an address itself. Each known address adds
 	// gossipShare: a mesh of many nodes takes longer to form, and dialling into that slows it down.
-	gossipGrace = 500 * time.Millisecond
-	gossipShare = 20 * time.Millisecond
+	gossipGrace = time.Second
+	gossipShare = 50 * time.Millisecond
 	// seeds is how many addresses a node without any route asks at once; further ones after seedPause.
 	seeds     = 3
 	seedPause = 100 * time.Millisecond
+	// courtesy is how long the lower of two nodes without routes waits for the higher to dial it: two that dial each
+	// other at the same moment lose both connections.
+	courtesy = 40 * time.Millisecond
 	// goodFor is how long an answer counts.
 	goodFor  = 2 * time.Second
 	maxPause = 15 * time.Second
-	// dialPause is the least time between two changes of what the broker dials, once it has dialled something; each
-	// reloads the broker's options.
-	dialPause = 100 * time.Millisecond
+	// dialPatience is how long a dialled address has to become a route.
+	dialPatience = 2 * time.Second
+	// dialPause is the least time between two changes of what the broker dials. Each reloads the broker's options, which
+	// keeps new connections waiting until those that are shaking hands are done.
+	dialPause = 500 * time.Millisecond
 	// dialsAtOnce bounds the addresses that one such change adds.
 	dialsAtOnce = 2
 	// sourcePeer marks an address learned from the node there. It is forgotten when nobody answers any more.
 	sourcePeer  = "peer"
 	forgetAfter = 6
+	// giveUpAfter is how many probes in a row must fail before the broker is told to dial an address no more.
+	giveUpAfter = 3
 )
 
 // learn takes over what a strategy knows of the node.
@@ -75,7 +81,7 @@ func (k *keeper) sort(now time.Time, routed map[string]bool) (unlinked []*contac
 	for addr, c := range k.contacts {
 		switch {
 		case routed[c.server]:
-			c.since, c.urgent, c.dials = time.Time{}, false, 0
+			c.since, c.urgent, c.tries = time.Time{}, false, 0
 		case len(c.sources) == 0:
 			delete(k.contacts, addr)
 		default:
@@ -112,38 +118,41 @@ func (k *keeper) due(now time.Time, c *contact, rank int, linked bool) bool {
 	return now.Sub(c.since) >= time.Duration(rank/seeds)*seedPause
 }
 
-// dial tells the broker which addresses to dial: those whose routes stand, and, of those that answered, one to begin
-// with, the ones that somebody waits for, and after gossip's grace the rest.
+// dial tells the broker which addresses to dial: those that it dials already, since dropping one closes its route; one
+// to begin with; the ones that somebody waits for; and after gossip's grace the rest.
 func (k *keeper) dial(now time.Time, unlinked []*contact, routed map[string]bool) {
 	var want []string
 	pending := 0
 	for _, addr := range k.dialled {
 		c := k.contacts[addr]
-		switch {
-		case c == nil:
-		case routed[c.server]:
-			want = append(want, addr) // dropping it would close the route
-		case now.Before(c.dialAt):
-			want = append(want, addr)
+		if c == nil || c.tries >= giveUpAfter {
+			continue
+		}
+		want = append(want, addr)
+		if !routed[c.server] && now.Before(c.dialAt) {
 			pending++
 		}
 	}
 	fresh := 0
 	for _, c := range unlinked {
-		if fresh == dialsAtOnce || c.good.IsZero() || slices.Contains(want, c.addr) || now.Before(c.dialAt) {
+		if fresh == dialsAtOnce || c.good.IsZero() || slices.Contains(want, c.addr) {
 			continue
 		}
-		seed := len(routed) == 0 && pending+fresh == 0
-		if seed || c.urgent || k.patienceOver(now, c) {
+		if c.urgent || k.patienceOver(now, c) || len(routed) == 0 && pending+fresh == 0 && k.mayBegin(now, c) {
 			want = append(want, c.addr)
 			fresh++
 		}
 	}
 	slices.Sort(want)
-	if slices.Equal(want, k.dialled) || now.Sub(k.changed) < dialPause {
+	if slices.Equal(want, k.dialled) || len(k.dialled) > 0 && now.Sub(k.changed) < dialPause {
 		return
 	}
 	k.setDialled(now, want)
+}
+
+// mayBegin says whether a node without routes may dial this address first.
+func (k *keeper) mayBegin(now time.Time, c *contact) bool {
+	return c.node < k.n.id.Name || k.n.cfg.Hidden || now.Sub(c.seen) >= courtesy
 }
 
 // patienceOver says whether gossip has had its time with an address. The higher of two nodes waits three times as
@@ -168,8 +177,7 @@ func (k *keeper) setDialled(now time.Time, want []string) {
 	}
 	for _, addr := range want {
 		if c := k.contacts[addr]; c != nil && !slices.Contains(k.dialled, addr) {
-			c.dialAt = now.Add(min(time.Second<<min(c.dials, 5), maxPause))
-			c.dials++
+			c.dialAt = now.Add(dialPatience)
 		}
 	}
 	k.dialled, k.changed = want, now
