@@ -188,9 +188,11 @@ func (q *query) connect(ctx context.Context, name string) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, node.ErrNoNode), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded):
+		return q.explain(fmt.Errorf("%s does not answer in time", name))
+	case errors.Is(err, node.ErrNoNode):
 		if e, found := q.entry(name); found {
-			return q.explain(fmt.Errorf("%s does not answer: its process %d is frozen, or the network is", name, e.PID))
+			return q.explain(fmt.Errorf("%s does not answer, though its process %d is there", name, e.PID))
 		}
 	}
 	return q.explain(err)
