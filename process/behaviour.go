@@ -74,28 +74,21 @@ func (p *Process) drain() error {
 		if p.exiting.Load() {
 			return p.exitReason()
 		}
-		msg, ok := p.next()
+		item, found := p.pop(popPark)
+		switch found {
+		case popParked:
+			return nil
+		case popNothing:
+			continue
+		}
+		msg, ok := p.open(item)
 		if !ok {
-			if p.park() {
-				return nil
-			}
 			continue
 		}
 		if err := p.body.Handle(p, msg); err != nil {
 			return err
 		}
 	}
-}
-
-// park lets go of the goroutine, unless something has come in.
-func (p *Process) park() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.queue) > 0 || p.exiting.Load() {
-		return false
-	}
-	p.running = false
-	return true
 }
 
 // leave ends a behaviour: unless it was killed, it may clean up first.

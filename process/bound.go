@@ -96,16 +96,13 @@ func isSignal(item Message) bool {
 	return false
 }
 
-// popBound takes the first item of a bounded mailbox, and the sender that may come in for it. mu is held.
-func (p *Process) popBound() (item Message, ok bool, waiter chan struct{}) {
-	if len(p.queue) == 0 {
-		p.queue = nil
-		return nil, false, nil
-	}
+// popBound takes the first item of a bounded mailbox that is not empty, and the sender that may come in for it. mu is
+// held.
+func (p *Process) popBound() (item Message, waiter chan struct{}) {
 	item = p.queue[0].(*slot).item
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
-	return item, true, p.admit()
+	return item, p.admit()
 }
 
 // admit is the waiting sender whose turn it is, if there is room. mu is held.

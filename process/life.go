@@ -186,7 +186,7 @@ func (p *Process) stop(reason error) {
 		return
 	}
 	if _, cleans := p.body.(Terminator); cleans {
-		go p.work(false)
+		p.rt.workers.start(p)
 		return
 	}
 	p.terminate(reason)

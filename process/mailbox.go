@@ -45,7 +45,7 @@ func (p *Process) put(msg Message, mode putMode) error {
 	p.mu.Unlock()
 	wake.send()
 	if start {
-		go p.work(false)
+		p.rt.workers.start(p)
 	}
 	if warn > 0 {
 		p.rt.warnHighWater(p, warn)
@@ -75,8 +75,8 @@ func (p *Process) unpark() wakeup {
 // next takes the first message that is there, if any.
 func (p *Process) next() (Message, bool) {
 	for {
-		item, ok := p.pop()
-		if !ok {
+		item, found := p.pop(popOnly)
+		if found != popItem {
 			return nil, false
 		}
 		if msg, ok := p.open(item); ok {
@@ -85,36 +85,76 @@ func (p *Process) next() (Message, bool) {
 	}
 }
 
+// popMode says what pop does when there is nothing: just say so, park the behaviour, or mark the owner as waiting.
+type popMode uint8
+
+const (
+	popOnly popMode = iota
+	popPark
+	popWait
+)
+
+// popped is what pop came to.
+type popped uint8
+
+const (
+	popNothing popped = iota // nothing there, or the process is to end
+	popItem
+	popParked // nothing there, and the mode's step is done: whoever puts something in will act on it
+)
+
 // pop takes the first item: from the batch in hand, which only the owner touches, or else from the queue. A bounded
 // mailbox has no batch, since its senders must be able to count and to drop.
-func (p *Process) pop() (Message, bool) {
+func (p *Process) pop(mode popMode) (Message, popped) {
 	if p.head < len(p.batch) {
 		item := p.batch[p.head]
 		p.batch[p.head] = nil
 		p.head++
-		return item, true
+		return item, popItem
 	}
 	p.mu.Lock()
+	if len(p.queue) == 0 {
+		p.warnAt, p.inHand = p.mark, 0
+		p.batch, p.queue, p.head = keep(p.batch, keepIdle), keep(p.queue, keepIdle), 0
+		found := p.rest(mode)
+		p.mu.Unlock()
+		return nil, found
+	}
 	if p.bound != nil {
-		item, ok, waiter := p.popBound()
+		item, waiter := p.popBound()
 		p.mu.Unlock()
 		if waiter != nil {
 			close(waiter)
 		}
-		return item, ok
-	}
-	if len(p.queue) == 0 {
-		p.warnAt, p.inHand = p.mark, 0
-		p.batch, p.queue, p.head = keep(p.batch, keepIdle), keep(p.queue, keepIdle), 0
-		p.mu.Unlock()
-		return nil, false
+		return item, popItem
 	}
 	p.batch, p.queue = p.queue, keep(p.batch, keepBusy)
 	p.head, p.inHand = 1, uint32(len(p.batch))
 	p.mu.Unlock()
 	item := p.batch[0]
 	p.batch[0] = nil
-	return item, true
+	return item, popItem
+}
+
+// rest is what an owner that found nothing does. mu is held.
+func (p *Process) rest(mode popMode) popped {
+	if mode == popOnly || p.exiting.Load() {
+		return popNothing
+	}
+	if mode == popPark {
+		p.running = false
+	} else {
+		p.listen()
+	}
+	return popParked
+}
+
+// listen has whoever puts something in wake the owner. mu is held.
+func (p *Process) listen() {
+	if p.wake == nil {
+		p.wake = make(chan struct{}, 1)
+	}
+	p.waiting = true
 }
 
 // What a mailbox keeps of its buffers, in messages: while it is in use, and while it is empty, when there may be a
@@ -164,22 +204,23 @@ func accept(item Message) bool {
 // encoded is a message from another node, which its receiver decodes, so that the dispatcher need not.
 type encoded struct{ data []byte }
 
-// wait parks the owner until there is something to look at, or ctx is done. idle, called with mu held, says that there
-// is nothing; nil means an empty queue.
+// wait parks the owner until there may be something to look at, or ctx is done. idle, called with mu held, says that
+// there is nothing.
 func (p *Process) wait(ctx context.Context, idle func() bool) error {
 	p.mu.Lock()
-	if p.exiting.Load() || idle == nil && len(p.queue) > 0 || idle != nil && !idle() {
+	if p.exiting.Load() || !idle() {
 		p.mu.Unlock()
 		return nil
 	}
-	if p.wake == nil {
-		p.wake = make(chan struct{}, 1)
-	}
-	p.waiting = true
-	own := p.ctx
+	p.listen()
 	p.mu.Unlock()
+	return p.block(ctx)
+}
+
+// block waits for the wakeup that listen has asked for, within ctx.
+func (p *Process) block(ctx context.Context) error {
 	done := ctx.Done()
-	if done == nil || own != nil && ctx == own.Context {
+	if done == nil {
 		<-p.wake // the end of the process wakes it too
 		return nil
 	}
@@ -195,6 +236,9 @@ func (p *Process) wait(ctx context.Context, idle func() bool) error {
 	if !waiting {
 		<-p.wake // whoever took the flag sends, or has sent
 		return nil
+	}
+	if p.exiting.Load() {
+		return nil // it was the process's own context
 	}
 	return ctx.Err()
 }

@@ -13,11 +13,15 @@ func (p *Process) Receive(ctx context.Context) (Message, error) {
 		if p.exiting.Load() {
 			return nil, p.exitReason()
 		}
-		if msg, ok := p.next(); ok {
-			return msg, nil
-		}
-		if err := p.wait(ctx, nil); err != nil {
-			return nil, err
+		switch item, found := p.pop(popWait); found {
+		case popItem:
+			if msg, ok := p.open(item); ok {
+				return msg, nil
+			}
+		case popParked:
+			if err := p.block(ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
 }

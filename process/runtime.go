@@ -30,6 +30,7 @@ type Runtime struct {
 	names   names
 	peers   peers
 	stats   counters
+	workers workers
 
 	highWater   uint32
 	onHighWater func(pid PID, messages int)
@@ -88,6 +89,7 @@ func newRuntime(id node.ID, net transport, log zerolog.Logger, opts ...Option) (
 	r := &Runtime{id: id, net: net, log: log.With().Str("component", "process").Logger(), highWater: DefaultHighWater,
 		ctx: ctx, cancel: cancel}
 	r.names.init()
+	r.workers.init()
 	r.types.init()
 	for _, opt := range opts {
 		if err := opt(r); err != nil {
@@ -158,6 +160,7 @@ func (r *Runtime) Close() error {
 		for _, p := range r.procs.all() {
 			p.terminate(ErrKilled)
 		}
+		r.workers.close()
 	})
 	return nil
 }
