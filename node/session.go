@@ -17,10 +17,12 @@ type session struct {
 	subject string // where the peer takes frames
 	caller  bool   // this side opened it
 	done    chan struct{}
+	made    time.Time
 
 	// mu guards the fields below.
 	mu      sync.Mutex
 	ended   bool
+	parted  bool   // a goodbye is queued: nothing may come behind it
 	window  uint64 // what the peer lets us have under way
 	queued  uint64 // charge of all that was queued since the session began
 	taken   uint64 // charge of all that the peer has handed on
@@ -55,7 +57,7 @@ type pending struct {
 
 func newSession(p Peer, info wire.Info, window uint64) *session {
 	return &session{
-		peer: p, info: info, subject: frameSubject(p.Incarnation), done: make(chan struct{}),
+		peer: p, info: info, subject: frameSubject(p.Incarnation), done: make(chan struct{}), made: time.Now(),
 		window: window, next: 1, expect: 1, spoke: make(chan struct{}),
 	}
 }
@@ -70,7 +72,7 @@ func (s *session) acked(taken, window uint64, out *outbox) {
 		s.taken = taken
 	}
 	pushed := false
-	for len(s.backlog) > 0 && s.room(wire.FrameSize(len(s.backlog[0].payload))) {
+	for len(s.backlog) > 0 && !s.parted && s.room(wire.FrameSize(len(s.backlog[0].payload))) {
 		f := s.backlog[0]
 		s.backlog[0] = pending{}
 		s.backlog = s.backlog[1:]
@@ -124,7 +126,7 @@ func (s *session) enqueue(ctx context.Context, flags SendFlags, p Protocol, part
 	}
 	s.mu.Lock()
 	for {
-		if s.ended {
+		if s.closing() {
 			s.mu.Unlock()
 			return ErrNotConnected
 		}
@@ -165,7 +167,7 @@ func (s *session) post(p Protocol, out *outbox, payload ...[]byte) (int, error) 
 		n += len(b)
 	}
 	s.mu.Lock()
-	if s.ended {
+	if s.closing() {
 		s.mu.Unlock()
 		return 0, ErrNotConnected
 	}
@@ -197,6 +199,16 @@ func (s *session) end() {
 	s.ended = true
 	s.backlog = nil
 	close(s.done)
+}
+
+// closing says whether nothing can be sent any more. The lock is held.
+func (s *session) closing() bool { return s.ended || s.parted }
+
+// over is closing, for those who do not hold the lock.
+func (s *session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing()
 }
 
 // idle says whether all that was queued has been handed on by the peer.
@@ -231,7 +243,7 @@ func (s *session) awaitProtocol(ctx context.Context, p Protocol) error {
 	if ok {
 		return nil
 	}
-	timer := time.NewTimer(protocolGrace)
+	timer := time.NewTimer(protocolGrace - time.Since(s.made))
 	defer timer.Stop()
 	for !ok {
 		select {
