@@ -158,7 +158,7 @@ func (n *Node) broadcast(subject string, p Protocol, targets []*session, size in
 	}
 	with := targets[:0:0]
 	for _, s := range targets {
-		if !s.ended && len(s.backlog) == 0 && s.room(size+wire.BroadcastSize(len(targets))) {
+		if !s.closing() && len(s.backlog) == 0 && s.room(size+wire.BroadcastSize(len(targets))) {
 			with = append(with, s)
 		} else {
 			left = append(left, s)

@@ -26,7 +26,7 @@ func (n *Node) Connect(ctx context.Context, name string) (Peer, error) {
 	}
 	for wished := false; ; {
 		changed := n.change.wait()
-		if p, ok := n.Peer(name); ok {
+		if p, ok := n.open(name); ok {
 			return p, nil
 		}
 		if n.leaving.Load() {
@@ -57,6 +57,15 @@ func (n *Node) Connect(ctx context.Context, name string) (Peer, error) {
 	}
 }
 
+// open is the session with a node, unless it is about to end.
+func (n *Node) open(name string) (Peer, bool) {
+	s := n.peers.Load().byName[name]
+	if s == nil || s.over() {
+		return Peer{}, false
+	}
+	return s.peer, true
+}
+
 // find looks a name up among those that can be reached.
 func (n *Node) find(name string) (id membership.ID, known bool, err error) {
 	err = n.control.call(func(t tableRef, _ time.Time) { id, _, known = t.Find(name) })
@@ -66,19 +75,21 @@ func (n *Node) find(name string) (id membership.ID, known bool, err error) {
 // call asks the table for a session and waits for what comes of it.
 func (n *Node) call(ctx context.Context, id membership.ID) (Peer, error) {
 	answer := make(chan error, 1)
-	n.control.do(func(t tableRef, now time.Time) {
-		n.control.waiters[id] = append(n.control.waiters[id], answer)
-		t.Connect(now, id)
-	})
+	n.control.do(func(tableRef, time.Time) { n.control.waiters[id] = append(n.control.waiters[id], answer) })
 	for {
 		changed := n.change.wait()
-		if p, ok := n.Peer(id.Name); ok {
+		if p, ok := n.open(id.Name); ok {
 			return p, nil
 		}
+		// Said again after each change: while a session that is about to end still counts, a wish is not noted.
+		n.control.do(func(t tableRef, now time.Time) { t.Connect(now, id) })
 		select {
 		case err := <-answer:
-			if p, ok := n.Peer(id.Name); ok {
+			if p, ok := n.open(id.Name); ok {
 				return p, nil
+			}
+			if err == nil {
+				err = fmt.Errorf("%w: the session with %s ended at once", ErrNotConnected, id.Name)
 			}
 			return Peer{}, err
 		case <-changed:
@@ -95,23 +106,25 @@ func (n *Node) call(ctx context.Context, id membership.ID) (Peer, error) {
 // (NET-15). It may return before the nodedown is delivered.
 func (n *Node) Disconnect(name string) bool {
 	s := n.peers.Load().byName[name]
-	if s == nil {
+	if s == nil || !n.part(s, membership.Disconnect) {
 		return false
 	}
-	n.pushBye(s, membership.Disconnect)
 	n.dispatcher.do(func() {
-		n.dispatcher.lower(s, membership.Disconnect, "this node disconnected")
 		n.control.ended(s.peer.Conn, membership.Disconnect, "")
+		n.dispatcher.lower(s, membership.Disconnect, "this node disconnected")
 	})
 	return true
 }
 
-// Ping connects to a node if need be and measures a round trip on the control account. Pinging this node itself takes
+// Ping connects to a node, where AutoConnect lets it, and measures a round trip on the control account. Pinging this node itself takes
 // no time and succeeds (NET-09). Errors: as of Connect, and ErrNotConnected when no answer comes within ctx or four
 // ticks.
 func (n *Node) Ping(ctx context.Context, name string) (time.Duration, error) {
 	if name == n.id.Name && n.ctx.Err() == nil {
 		return 0, nil
+	}
+	if _, ok := n.open(name); !ok && !n.unasked(name) {
+		return 0, fmt.Errorf("%w: %s, and only Connect may change that", ErrNotConnected, name)
 	}
 	p, err := n.Connect(ctx, name)
 	if err != nil {
@@ -124,6 +137,15 @@ func (n *Node) Ping(ctx context.Context, name string) (time.Duration, error) {
 		return 0, fmt.Errorf("%w: %s does not answer: %w", ErrNotConnected, name, err)
 	}
 	return time.Since(began), nil
+}
+
+// unasked says whether a session with that name may open for a signal alone.
+func (n *Node) unasked(name string) (may bool) {
+	if n.cfg.AutoConnect == AutoAlways {
+		return true
+	}
+	_ = n.control.call(func(t tableRef, _ time.Time) { may = t.Unasked(name) })
+	return may
 }
 
 // probe asks one peer whether it is there.

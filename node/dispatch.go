@@ -143,7 +143,13 @@ func (d *dispatcher) deliver(b wire.Batch, frames []byte, size int) {
 	if !s.up {
 		d.raise(s)
 	}
-	if b.First != s.expect {
+	if b.First < s.expect {
+		// Nothing that the peer numbered: a real gap will show in the next number, or in a mark.
+		d.n.counters.corrupt.Add(1)
+		d.n.log.Warn().Str("peer", s.peer.Name).Uint64("first", b.First).Uint64("want", s.expect).Msg("dropped frames with numbers of the past")
+		return
+	}
+	if b.First > s.expect {
 		d.gap(s, b.First-s.expect, "frames are missing")
 		return
 	}
@@ -252,8 +258,9 @@ func (d *dispatcher) control(data []byte) error {
 		return nil
 	}
 	if s := d.conns[c.Conn]; s != nil && s.peer.Incarnation == c.From.Incarnation {
-		d.lower(s, membership.Why(c.Why), "the peer says goodbye")
-		d.n.control.end(c.Conn, membership.Why(c.Why))
+		why := membership.Ending(c.Why)
+		d.n.control.end(c.Conn, why)
+		d.lower(s, why, "the peer says goodbye")
 	}
 	return nil
 }
@@ -276,8 +283,8 @@ func (d *dispatcher) gap(s *session, lost uint64, detail string) {
 	evidence := fmt.Sprintf("%d frames of %s are lost: %s", lost, s.peer.Name, detail)
 	d.n.log.Error().Str("peer", s.peer.Name).Uint64("lost", lost).Str("detail", detail).Msg("gap in a session")
 	s.lostFrames = lost
-	d.lower(s, membership.Gap, evidence)
 	d.n.control.ended(s.peer.Conn, membership.Gap, evidence)
+	d.lower(s, membership.Gap, evidence)
 }
 
 // fence completes the closing that it was sent for.
@@ -342,7 +349,8 @@ func (d *dispatcher) start(s *session) {
 	d.n.out.wakeWriter()
 }
 
-// lower ends a session: what comes after is dropped and counted.
+// lower ends a session: what comes after is dropped and counted. The controller has heard of it before, or was asked
+// first, so whoever finds the peer gone finds its table up to date.
 func (d *dispatcher) lower(s *session, why membership.Why, evidence string) {
 	if d.conns[s.peer.Conn] != s {
 		return

@@ -50,6 +50,7 @@ type Node struct {
 	fences   atomic.Uint64
 	messages atomic.Uint64 // ids of messages in parts
 	leaving  atomic.Bool
+	settled  atomic.Bool // the start is complete: the name is this node's
 	counters counters
 	watchers watchers
 	change   notice

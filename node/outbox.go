@@ -173,6 +173,7 @@ func (b *outbox) send(o *op) {
 	case opBroadcast:
 		err = b.publish(o.subject, o.sealBroadcast())
 	case opRaw:
+		o.session.letGo(o)
 		err = b.publish(o.subject, o.buf)
 	case opMark:
 		s := o.session
@@ -188,13 +189,25 @@ func (b *outbox) send(o *op) {
 func (s *session) seal(o *op) (first uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last == o {
-		s.last = nil
-	}
+	s.forget(o)
 	first = s.next
 	s.next += uint64(o.count)
 	s.sent.Store(s.next - 1)
 	return first
+}
+
+// letGo takes an operation without a number from the session. Whatever was sent would otherwise gather in it once it
+// is in use again, for somebody else.
+func (s *session) letGo(o *op) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(o)
+}
+
+func (s *session) forget(o *op) {
+	if s.last == o {
+		s.last = nil
+	}
 }
 
 // sealBroadcast numbers the frames in every listed session and returns the whole message. Nobody can add to the

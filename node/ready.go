@@ -34,6 +34,7 @@ func (n *Node) settle(ctx context.Context) error {
 	if err := n.twinError(); err != nil {
 		return err
 	}
+	n.settled.Store(true)
 	return n.control.call(func(t tableRef, _ time.Time) { t.Settle() })
 }
 
@@ -105,7 +106,7 @@ func (n *Node) twin(id ID, where string) {
 }
 
 func (n *Node) twinError() error {
-	if where := n.twins.Load(); where != nil {
+	if where := n.twins.Load(); where != nil && !n.settled.Load() {
 		return fmt.Errorf("%w: %s is running at %s", ErrNameInUse, n.id.Name, *where)
 	}
 	return nil

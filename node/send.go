@@ -64,9 +64,12 @@ func (n *Node) Do(ctx context.Context, f func()) error {
 // lost, and PeerDown tells.
 //
 // Errors: ErrNotConnected, ErrNoNode (also for an incarnation that is not the connected one), ErrNoProtocol,
-// ErrRefused, ErrWouldBlock, ErrTooLarge, ErrClosed, ctx.Err(); ErrBadArgument for this node itself, since layers
-// deliver at home without the broker. Not to be called from a handler: see Post.
+// ErrRefused, ErrWouldBlock, ErrTooLarge, ErrClosed, ctx.Err(); ErrBadArgument for a protocol out of range, and for this
+// node itself, since layers deliver at home without the broker. Not to be called from a handler: see Post.
 func (n *Node) Send(ctx context.Context, to ID, p Protocol, flags SendFlags, parts ...[]byte) error {
+	if p == protocolSession || p > maxProtocol {
+		return fmt.Errorf("%w: protocol %d", ErrBadArgument, p)
+	}
 	total := 0
 	for _, b := range parts {
 		total += len(b)
@@ -75,9 +78,9 @@ func (n *Node) Send(ctx context.Context, to ID, p Protocol, flags SendFlags, par
 		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, total, n.cfg.MaxMessage)
 	}
 	s := n.peers.Load().find(to)
-	if s == nil {
+	if s == nil || s.over() {
 		var err error
-		if s, err = n.open(ctx, to, flags); err != nil {
+		if s, err = n.openFor(ctx, to, flags); err != nil {
 			return err
 		}
 	}
@@ -99,8 +102,8 @@ func (n *Node) closedOr(err error) error {
 	return err
 }
 
-// open finds or opens the session for Send.
-func (n *Node) open(ctx context.Context, to ID, flags SendFlags) (*session, error) {
+// openFor opens the session for Send, or finds one that just has.
+func (n *Node) openFor(ctx context.Context, to ID, flags SendFlags) (*session, error) {
 	switch {
 	case n.ctx.Err() != nil:
 		return nil, ErrClosed
@@ -109,10 +112,11 @@ func (n *Node) open(ctx context.Context, to ID, flags SendFlags) (*session, erro
 			return nil, fmt.Errorf("%w: %s is an earlier life of this node", ErrNoNode, to)
 		}
 		return nil, fmt.Errorf("%w: %s is this node", ErrBadArgument, to.Name)
-	case flags&NoConnect != 0 || n.cfg.AutoConnect == AutoNever:
-		return nil, fmt.Errorf("%w: %s", ErrNotConnected, to.Name)
 	}
-	if n.peers.Load().byName[to.Name] == nil {
+	if _, ok := n.open(to.Name); !ok {
+		if flags&NoConnect != 0 || !n.unasked(to.Name) {
+			return nil, fmt.Errorf("%w: %s", ErrNotConnected, to.Name)
+		}
 		if _, err := n.Connect(ctx, to.Name); err != nil {
 			return nil, err
 		}
@@ -126,8 +130,12 @@ func (n *Node) open(ctx context.Context, to ID, flags SendFlags) (*session, erro
 
 // Post is Send for handlers: it never blocks and opens no session. Where the peer's window is full, the frame is kept
 // back, in order, until there is room; so it is for what a protocol must say in answer, not for what an application
-// wants to stream. Errors: ErrNotConnected, ErrTooLarge (over 128 KiB: split it), ErrClosed.
+// wants to stream. Errors: ErrNotConnected, ErrTooLarge (over 128 KiB: split it), ErrBadArgument for a
+// protocol out of range, ErrClosed.
 func (n *Node) Post(to ID, p Protocol, parts ...[]byte) error {
+	if p == protocolSession || p > maxProtocol {
+		return fmt.Errorf("%w: protocol %d", ErrBadArgument, p)
+	}
 	total := 0
 	for _, b := range parts {
 		total += len(b)

@@ -21,7 +21,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
-	n.control.do(func(t tableRef, _ time.Time) { t.Leave() })
+	n.control.do(func(t tableRef, now time.Time) { t.Leave(now) })
 	n.flush(limited)
 	n.goodbye(limited)
 	n.stop()
@@ -71,7 +71,7 @@ func (n *Node) goodbye(ctx context.Context) {
 		seen, sessions = append(seen, done), append(sessions, s)
 		conn := s.peer.Conn
 		n.control.do(func(tableRef, time.Time) { n.control.byes[conn] = done })
-		n.pushBye(s, membership.Shutdown)
+		n.part(s, membership.Shutdown)
 	}
 	for i, done := range seen {
 		select {
@@ -83,19 +83,29 @@ func (n *Node) goodbye(ctx context.Context) {
 	}
 }
 
-// pushBye queues a goodbye behind everything that was sent in the session.
-func (n *Node) pushBye(s *session, why membership.Why) {
+// part queues a goodbye behind everything that was sent in the session, and lets nothing be sent behind it. It reports
+// whether the session was not over already.
+func (n *Node) part(s *session, why membership.Why) bool {
 	c := wire.Control{
 		Verb: wire.Bye, Conn: s.peer.Conn, Why: string(why),
 		From: wire.Info{Name: n.id.Name, Incarnation: n.id.Incarnation},
 	}
 	s.mu.Lock()
+	if s.closing() {
+		s.mu.Unlock()
+		return false
+	}
 	o := newOp(opRaw)
 	o.session, o.subject, o.buf = s, s.subject, append(o.buf, c.EncodeOrdered()...)
-	s.last = o
+	s.last, s.parted = o, true
 	n.out.push(o)
+	if s.space != nil {
+		close(s.space) // who waits for room need not wait any more
+		s.space = nil
+	}
 	s.mu.Unlock()
 	n.out.wakeWriter()
+	return true
 }
 
 // stop ends every part, from the outside inwards. It is called once, or again without effect.

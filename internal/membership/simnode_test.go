@@ -316,7 +316,7 @@ func (n *life) goodbye(s *simSession, why Why) {
 // leave is what Node.Shutdown does, up to the end of the process.
 func (n *life) leave() {
 	n.s.log("%s leaves", n.id.Name)
-	n.control(func() { n.table.Leave() })
+	n.control(func() { n.table.Leave(n.s.now) })
 	for _, s := range n.up {
 		n.goodbye(s, Shutdown)
 	}

@@ -82,8 +82,24 @@ func (t *Table) self() ID { return IDOf(t.cfg.Self) }
 // Settle says that the start of this node is complete: its name is its own from now on.
 func (t *Table) Settle() { t.cfg.Self.Settled = true }
 
-// Leave says that this node is leaving: it opens and takes no more sessions.
-func (t *Table) Leave() { t.leaving = true }
+// Leave says that this node is leaving: it opens and takes no more sessions. Attempts end here, and the peers are told.
+func (t *Table) Leave(now time.Time) {
+	t.leaving = true
+	for _, p := range t.peer {
+		switch p.phase {
+		case Calling:
+			if p.conn != 0 {
+				t.bye(p, Shutdown, "this node is leaving")
+			}
+			t.stopCalling(p)
+			t.out.Failed(p.id, Leaving, "this node is leaving")
+		case Expecting:
+			t.bye(p, Shutdown, "this node is leaving")
+			t.out.Forget(p.conn, Shutdown)
+			t.over(now, p, Shutdown)
+		}
+	}
+}
 
 // get returns the record of a life, made if need be.
 func (t *Table) get(info wire.Info) *peer {

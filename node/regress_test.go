@@ -1,0 +1,134 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kith-mesh/kith/meshtest"
+	"github.com/kith-mesh/kith/node"
+)
+
+// What was sent right behind a goodbye was once put into a message of another session, and reached the wrong node: the
+// goodbye's buffer was in use again while its session still gathered frames in it.
+func TestNothingSentBehindAGoodbyeReachesAnotherNode(t *testing.T) {
+	a := start(t, "a")
+	b := start(t, "b", joining(a))
+	c := start(t, "c", joining(a))
+	connected(t, a, b)
+	connected(t, a, c)
+	atB, atC := record(t, b), record(t, c)
+	record(t, a)
+	send(t, a, b, "hello b")
+	send(t, a, c, "hello c")
+	for range 200 {
+		var group sync.WaitGroup
+		group.Go(func() {
+			for range 20 {
+				_ = a.Send(t.Context(), c.ID(), user, node.NoConnect, []byte("for c"))
+			}
+		})
+		a.Disconnect(b.Name())
+		for range 20 {
+			_ = a.Send(t.Context(), b.ID(), user, node.NoConnect, []byte("for b"))
+		}
+		group.Wait()
+		if _, err := a.Connect(within(t), b.Name()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settled(t, a, c)
+	for _, data := range atC.frames(a.Name()) {
+		if data == "for b" {
+			t.Fatal("a frame for b has reached c")
+		}
+	}
+	for _, data := range atB.frames(a.Name()) {
+		if data == "for c" {
+			t.Fatal("a frame for c has reached b")
+		}
+	}
+}
+
+// A send right behind Disconnect, by the same goroutine, must not go into the session that is ending (NET-15).
+func TestNET(t *testing.T) {
+	t.Run("NET-15_send_right_after_disconnect_arrives", func(t *testing.T) {
+		a, b := pair(t)
+		record(t, a)
+		at := record(t, b)
+		const rounds = 100
+		for i := range rounds {
+			send(t, a, b, fmt.Sprint(i))
+			settled(t, a, b)
+			a.Disconnect(b.Name())
+		}
+		send(t, a, b, "last")
+		meshtest.Eventually(t, "the last frame", func() bool { return len(at.frames(a.Name())) == rounds+1 })
+	})
+}
+
+// Connect once said "no error" and named no peer when a session ended as soon as it was up, and hung when another
+// goroutine was just disconnecting.
+func TestConnectWhileOthersDisconnect(t *testing.T) {
+	a, b := pair(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	var group sync.WaitGroup
+	for _, n := range []*node.Node{a, b} {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				a.Disconnect(b.Name())
+				time.Sleep(time.Millisecond)
+			}
+		})
+		group.Go(func() {
+			other := a
+			if n == a {
+				other = b
+			}
+			for ctx.Err() == nil {
+				began := time.Now()
+				p, err := n.Connect(t.Context(), other.Name())
+				if err == nil && p.ID != other.ID() {
+					t.Errorf("Connect returns %v and no error", p)
+				}
+				if err != nil && !errors.Is(err, node.ErrNotConnected) {
+					t.Errorf("Connect: %v", err)
+				}
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("Connect took %v", took)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if _, err := a.Connect(within(t), b.Name()); err != nil {
+		t.Fatal(err)
+	}
+	connected(t, a, b)
+}
+
+func TestProtocolOutOfRange(t *testing.T) {
+	a, b := pair(t)
+	record(t, a)
+	at := record(t, b)
+	for _, p := range []node.Protocol{0, 64, 64 + user, 255} {
+		if err := a.Send(within(t), b.ID(), p, 0, []byte("x")); !errors.Is(err, node.ErrBadArgument) {
+			t.Errorf("Send with protocol %d: %v", p, err)
+		}
+		if err := a.Post(b.ID(), p, []byte("x")); !errors.Is(err, node.ErrBadArgument) {
+			t.Errorf("Post with protocol %d: %v", p, err)
+		}
+		if err := a.Handle(p, at); !errors.Is(err, node.ErrBadArgument) {
+			t.Errorf("Handle of protocol %d: %v", p, err)
+		}
+	}
+	send(t, a, b, "good")
+	meshtest.Eventually(t, "the good frame", func() bool { return len(at.frames(a.Name())) > 0 })
+	if got := at.frames(a.Name()); len(got) != 1 || got[0] != "good" {
+		t.Errorf("%q has arrived", got)
+	}
+}
