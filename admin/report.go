@@ -51,9 +51,9 @@ type Refusal struct {
 }
 
 func (s *server) report(context.Context, struct{}) (Report, error) {
-	from := s.Node.Report()
+	from := s.node.Report()
 	r := Report{
-		Name: from.Self.Name, Addr: from.Addr, Visibility: visibility(s.Node.Hidden()), TickMS: s.Node.Tick().Milliseconds(),
+		Name: from.Self.Name, Addr: from.Addr, Visibility: visibility(s.node.Hidden()), TickMS: s.node.Tick().Milliseconds(),
 		Peers: []PeerReport{}, Refusals: []Refusal{}, Counters: from.Counters,
 	}
 	for _, p := range from.Peers {

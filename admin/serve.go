@@ -22,20 +22,23 @@ const (
 	FuncStop      = "kith.stop"
 )
 
-// Config is what the functions look into. Node, Groups and Calls are required and belong to one node.
+// Config is what the functions look into. Runtime, Groups and Calls are required and belong to one node.
 type Config struct {
-	Node   *node.Node
-	Groups *pg.Groups
-	Calls  *rpc.Server
+	Runtime *process.Runtime
+	Groups  *pg.Groups
+	Calls   *rpc.Server
 	// Stop is called, once or more, on a goroutine of its own, when somebody asks the node to leave. It should start the
 	// program's own way to its end, whose last step is node.Shutdown. Nil means node.Shutdown itself.
 	Stop func()
 }
 
-// Serve registers the functions with cfg.Calls. Call it once for a node, before it is told to others as ready. Errors:
-// those of rpc.Server.Register.
+// Serve registers the functions with cfg.Calls, and adds the counters of the node, its processes and its groups to what
+// kith.info answers. Call it once for a node. Errors: those of rpc.Server.Register.
 func Serve(cfg Config) error {
-	s := &server{cfg}
+	s := &server{Config: cfg, node: cfg.Runtime.Node()}
+	cfg.Calls.SetInfo("node", func() any { return s.node.Counters() })
+	cfg.Calls.SetInfo("process", func() any { return cfg.Runtime.Stats() })
+	cfg.Calls.SetInfo("pg", func() any { return cfg.Groups.Stats() })
 	return errors.Join(
 		rpc.Register(cfg.Calls, FuncNodes, s.nodes),
 		rpc.Register(cfg.Calls, FuncGroups, s.groups),
@@ -93,12 +96,15 @@ type Delivery struct {
 	Skipped []string `json:"skipped,omitempty"`
 }
 
-type server struct{ Config }
+type server struct {
+	Config
+	node *node.Node
+}
 
 // nodes lists this node and those it is connected to, by name.
 func (s *server) nodes(context.Context, struct{}) ([]NodeInfo, error) {
-	list := []NodeInfo{{Name: s.Node.Name(), Visibility: visibility(s.Node.Hidden())}}
-	for _, p := range s.Node.Report().Peers {
+	list := []NodeInfo{{Name: s.node.Name(), Visibility: visibility(s.node.Hidden())}}
+	for _, p := range s.node.Report().Peers {
 		if p.Connected {
 			list = append(list, NodeInfo{Name: p.ID.Name, Visibility: visibility(p.Hidden)})
 		}
@@ -166,7 +172,7 @@ func (s *server) scope(name Name) (*pg.Scope, error) {
 	}
 	scope, runs := s.Groups.Lookup(string(name))
 	if !runs {
-		return nil, rpc.Errorf(KindNoScope, "%s does not run the scope %q", s.Node.Name(), string(name))
+		return nil, rpc.Errorf(KindNoScope, "%s does not run the scope %q", s.node.Name(), string(name))
 	}
 	return scope, nil
 }
@@ -177,7 +183,7 @@ func (s *server) stop(context.Context, struct{}) (bool, error) {
 			s.Stop()
 			return
 		}
-		_ = s.Node.Shutdown(context.Background())
+		_ = s.node.Shutdown(context.Background())
 	}()
 	return true, nil
 }

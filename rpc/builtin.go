@@ -6,8 +6,9 @@ import (
 	"maps"
 	"math/big"
 	"runtime"
-	"runtime/debug"
 	"time"
+
+	"github.com/kith-mesh/kith/internal/version"
 )
 
 // registerBuiltins registers the functions that every node serves and that need nothing beyond this package.
@@ -132,20 +133,7 @@ func (s *Server) answerInfo(context.Context, *Request) (any, error) {
 	}, nil
 }
 
-// versions reads what the build recorded.
+// versions are those of the program's parts that matter between nodes.
 func versions() map[string]string {
-	v := map[string]string{"go": runtime.Version()}
-	b, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
-	for _, m := range append(b.Deps, &b.Main) {
-		switch m.Path {
-		case "github.com/kith-mesh/kith":
-			v["kith"] = m.Version
-		case "github.com/nats-io/nats-server/v2":
-			v["nats-server"] = m.Version
-		}
-	}
-	return v
+	return map[string]string{"kith": version.Kith(), "go": runtime.Version(), "nats-server": version.Of(version.NATSServer)}
 }

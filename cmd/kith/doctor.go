@@ -12,6 +12,7 @@ import (
 
 	"github.com/kith-mesh/kith/admin"
 	"github.com/kith-mesh/kith/config"
+	"github.com/kith-mesh/kith/discovery"
 	"github.com/kith-mesh/kith/rpc"
 )
 
@@ -29,7 +30,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "find out whether the mesh is whole",
 		Long: `doctor asks every visible node whom it sees, with round-trip times, missed ticks, and the candidates that it
-refused. It fails when a node does not answer, when two nodes do not see each other, or when ticks are missing.`,
+refused. It fails when a node does not answer, when two nodes do not see each other, when ticks are missing, or when a
+node of this host is in nobody's list.`,
 		Example:           "  kith doctor\n  kith doctor -o json",
 		Args:              takes(0, 0),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -90,8 +92,23 @@ func (q *query) diagnose(ctx context.Context) (diagnosis, error) {
 	all.Wait()
 	slices.SortFunc(d.Nodes, func(a, b admin.Report) int { return strings.Compare(a.Name, b.Name) })
 	d.Problems = append(d.Problems, compare(d.Nodes)...)
+	d.Problems = append(d.Problems, q.unseen(targets)...)
 	slices.Sort(d.Problems)
 	return d, nil
+}
+
+// unseen finds nodes of this host whose process lives, and that nobody counts among the mesh.
+func (q *query) unseen(seen []string) (problems []string) {
+	entries, err := discovery.List(q.cfg.DataDir, q.cfg.Mesh)
+	if err != nil {
+		return []string{fmt.Sprintf("the registry of this host cannot be read: %v", err)}
+	}
+	for _, e := range entries {
+		if !e.Hidden && !slices.Contains(seen, e.Name) {
+			problems = append(problems, fmt.Sprintf("%s is not in the mesh, though its process %d is there", e.Name, e.PID))
+		}
+	}
+	return problems
 }
 
 // compare finds what does not fit together in the reports of visible nodes.

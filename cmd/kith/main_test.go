@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
+
+	"github.com/kith-mesh/kith/internal/version"
 )
 
 func TestMain(m *testing.M) {
@@ -193,7 +195,7 @@ func TestVersion(t *testing.T) {
 	}
 	var v map[string]string
 	status, stdout, _ = kith(t, "version", "-o", "json")
-	if err := json.Unmarshal([]byte(stdout), &v); status != 0 || err != nil || v["version"] != version() || v["go"] == "" || v["nats"] == "" {
+	if err := json.Unmarshal([]byte(stdout), &v); status != 0 || err != nil || v["version"] != version.Kith() || v["go"] == "" || v["nats"] == "" {
 		t.Errorf("got %d, %q", status, stdout)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/kith-mesh/kith/discovery"
 	"github.com/kith-mesh/kith/internal/address"
 	"github.com/kith-mesh/kith/internal/cookie"
+	"github.com/kith-mesh/kith/internal/version"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/pg"
 	"github.com/kith-mesh/kith/process"
@@ -72,7 +73,7 @@ func layers(n *node.Node, stop func()) (*running, error) {
 	if r.calls, err = rpc.New(n); err != nil {
 		return nil, err
 	}
-	return r, admin.Serve(admin.Config{Node: n, Groups: r.groups, Calls: r.calls, Stop: stop})
+	return r, admin.Serve(admin.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls, Stop: stop})
 }
 
 // leave takes the node out of the mesh in good order.
@@ -110,7 +111,7 @@ func nodeConfig(cfg config.Config, name string, log zerolog.Logger) (node.Config
 		Discovery: []discovery.Strategy{strategy},
 		Tick:      cfg.Tick,
 		Hidden:    cfg.Hidden,
-		Version:   version(),
+		Version:   version.Kith(),
 		Log:       log,
 	}, nil
 }

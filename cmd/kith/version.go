@@ -3,26 +3,13 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kith-mesh/kith/config"
+	"github.com/kith-mesh/kith/internal/version"
 )
-
-// release is the version that this source tree will become. A binary made by go install of a tagged version says that
-// version instead.
-const release = "v0.1.0-dev"
-
-// version is the version of kith in this program.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" || strings.HasPrefix(info.Main.Version, "v0.0.0-") {
-		return release
-	}
-	return info.Main.Version
-}
 
 // versions are what kith version prints.
 type versions struct {
@@ -34,23 +21,10 @@ type versions struct {
 }
 
 func readVersions() versions {
-	v := versions{Version: version(), Go: runtime.Version(), NATS: "unknown", NATSClient: "unknown"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
+	return versions{
+		Version: version.Kith(), Go: runtime.Version(),
+		NATS: version.Of(version.NATSServer), NATSClient: version.Of(version.NATSClient),
 	}
-	for _, d := range info.Deps {
-		if d.Replace != nil {
-			d = d.Replace
-		}
-		switch d.Path {
-		case "github.com/nats-io/nats-server/v2":
-			v.NATS = d.Version
-		case "github.com/nats-io/nats.go":
-			v.NATSClient = d.Version
-		}
-	}
-	return v
 }
 
 func (a *app) versionCommand() *cobra.Command {
