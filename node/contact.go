@@ -27,7 +27,7 @@ type contact struct {
 	good    time.Time // when it last answered; zero if it does not
 	urgent  bool      // somebody waits for the node
 	dialAt  time.Time // until then, dialling it may still succeed
-	logged  string // the last refusal that was logged
+	logged  string    // the last refusal that was logged
 }
 
 const (
