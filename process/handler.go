@@ -77,8 +77,13 @@ func (h *handler) Frame(p node.Peer, payload []byte) {
 const copyBelow = 4 << 10
 
 func (r *Runtime) handleSend(p node.Peer, f frame) {
-	if len(f.body) < copyBelow {
-		f.body = bytes.Clone(f.body)
+	var msg Message
+	if basic, ok := decodeBasic(f.body); ok {
+		msg = basic
+	} else if len(f.body) < copyBelow {
+		msg = &encoded{bytes.Clone(f.body)}
+	} else {
+		msg = &encoded{f.body}
 	}
 	mode := putAsync
 	if f.kind == frameSendAck {
@@ -86,9 +91,9 @@ func (r *Runtime) handleSend(p node.Peer, f frame) {
 	}
 	var err error
 	if f.to != 0 {
-		err = r.putID(context.Background(), f.to, &encoded{f.body}, mode)
+		err = r.putID(context.Background(), f.to, msg, mode)
 	} else {
-		err = r.putName(context.Background(), f.name, &encoded{f.body}, mode)
+		err = r.putName(context.Background(), f.name, msg, mode)
 	}
 	if f.kind != frameSendAck {
 		_ = r.toNobody(err) // what a full mailbox refuses is counted there

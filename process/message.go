@@ -35,11 +35,22 @@ func (r *Runtime) Encode(msg any) ([]byte, error) { return r.types.now.Load().en
 
 // Decode is the inverse of Encode. A value of unknown type, or that does not fit the type of that name here, comes out
 // as a Raw. The result shares no memory with data. The error is ErrBadMessage.
-func (r *Runtime) Decode(data []byte) (any, error) { return r.types.now.Load().decode(data, 0) }
+func (r *Runtime) Decode(data []byte) (any, error) {
+	if msg, ok := decodeBasic(data); ok {
+		return msg, nil
+	}
+	return r.types.now.Load().decode(data, 0)
+}
 
-func (m *typeMaps) encode(msg any) ([]byte, error) {
+func (m *typeMaps) encode(msg any) ([]byte, error) { return m.appendMessage(nil, msg) }
+
+// appendMessage appends the encoded message to b.
+func (m *typeMaps) appendMessage(b []byte, msg any) ([]byte, error) {
+	if b, ok := appendBasic(b, msg); ok {
+		return b, nil
+	}
 	if raw, ok := msg.(Raw); ok {
-		return raw.encode()
+		return raw.append(b)
 	}
 	name, value, err := m.prepare(msg)
 	if err != nil {
@@ -49,26 +60,23 @@ func (m *typeMaps) encode(msg any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %T: %w", ErrBadMessage, msg, err)
 	}
-	if name == "" {
-		return append([]byte{cborNull}, body...), nil
-	}
-	head, err := codec.Marshal(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadMessage, err)
-	}
-	return append(head, body...), nil
+	return append(appendTypeName(b, name), body...), nil
 }
 
-// encode gives back the bytes that the Raw was made of, so that it can be passed on.
-func (w Raw) encode() ([]byte, error) {
-	if w.Type == "" {
-		return append([]byte{cborNull}, w.Data...), nil
+// appendTypeName appends the name of a type, or null for none.
+func appendTypeName(b []byte, name string) []byte {
+	if name == "" {
+		return append(b, cborNull)
 	}
-	head, err := codec.Marshal(w.Type)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadMessage, err)
+	return append(appendHead(b, majorText, uint64(len(name))), name...)
+}
+
+// append gives back the bytes that the Raw was made of, so that it can be passed on.
+func (w Raw) append(b []byte) ([]byte, error) {
+	if err := codec.Wellformed(w.Data); err != nil {
+		return nil, fmt.Errorf("%w: raw message: %w", ErrBadMessage, err)
 	}
-	return append(head, w.Data...), nil
+	return append(appendTypeName(b, w.Type), w.Data...), nil
 }
 
 // prepare finds the name of a message's type, and what to give to CBOR.

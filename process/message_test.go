@@ -87,6 +87,23 @@ func TestMessageCodec(t *testing.T) {
 			t.Errorf("%#v becomes %#v, %v", v, got, err)
 		}
 	}
+	t.Run("basic_as_codec", rapid.MakeCheck(func(t *rapid.T) {
+		v := rapid.OneOf(rapid.Int().AsAny(), rapid.Int64().AsAny(), rapid.String().AsAny(),
+			rapid.SliceOfN(rapid.Byte(), 0, 300).AsAny()).Draw(t, "value")
+		data, _ := rt.Encode(v)
+		body, _ := codec.Marshal(v)
+		want := append([]byte{cborNull}, body...)
+		if _, isInt := v.(int); isInt {
+			want = append([]byte(intName), body...)
+		}
+		if !reflect.DeepEqual(data, want) {
+			t.Fatalf("%#v: %x, want %x", v, data, want)
+		}
+		slow, err := rt.types.now.Load().decode(data, 0)
+		if fast, ok := decodeBasic(data); !ok || err != nil || !reflect.DeepEqual(fast, v) || !reflect.DeepEqual(slow, v) {
+			t.Fatalf("%#v becomes %#v, %#v, %v", v, fast, slow, err)
+		}
+	}))
 	t.Run("unregistered", func(t *testing.T) {
 		type other struct{}
 		for _, v := range []any{other{}, []any{other{}}, map[string]any{"x": other{}}, make(chan int)} {
@@ -200,6 +217,11 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		types.decodeReason(data)
+		if fast, ok := decodeBasic(data); ok {
+			if slow, err := types.decode(data, 0); err != nil || !reflect.DeepEqual(fast, slow) {
+				t.Fatalf("%x: %#v, %#v, %v", data, fast, slow, err)
+			}
+		}
 		v, err := types.decode(data, 0)
 		if err != nil {
 			return

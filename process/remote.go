@@ -3,16 +3,46 @@ package process
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/kith-mesh/kith/node"
 )
 
 func nodeNamed(name string) node.ID { return node.ID{Name: name} }
 
+// outgoing is a frame in the making. The node copies what it is given, so it can be used again.
+type outgoing struct {
+	buf   []byte
+	parts [1][]byte
+}
+
+var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
+
+// maxOutgoing is the size of the buffers that are kept for use again.
+const maxOutgoing = 64 << 10
+
+// sendMessage sends a frame whose body is a message.
+func (r *Runtime) sendMessage(ctx context.Context, to node.ID, f *frame, msg any, flags node.SendFlags) error {
+	o := outgoings.Get().(*outgoing)
+	defer o.free()
+	buf, err := r.types.now.Load().appendMessage(f.appendHead(o.buf[:0]), msg)
+	if err != nil {
+		return err
+	}
+	o.buf, o.parts[0] = buf, buf
+	return r.net.Send(ctx, to, node.ProtocolProcess, flags, o.parts[:]...)
+}
+
+func (o *outgoing) free() {
+	o.parts[0] = nil
+	if cap(o.buf) <= maxOutgoing {
+		outgoings.Put(o)
+	}
+}
+
 // sendFrame sends a frame, and waits within ctx for a session and for room.
 func (r *Runtime) sendFrame(ctx context.Context, to node.ID, f *frame, flags node.SendFlags) error {
-	var scratch [64]byte
-	return r.net.Send(ctx, to, node.ProtocolProcess, flags, f.appendHead(scratch[:0]), f.body)
+	return r.net.Send(ctx, to, node.ProtocolProcess, flags, f.appendHead(nil), f.body)
 }
 
 // postFrame sends a frame without waiting, if there is a session.
@@ -43,12 +73,7 @@ func (r *Runtime) sendRemote(ctx context.Context, to node.ID, f frame, msg any, 
 	if to.Name == r.id.Name || to.Name == "" {
 		return r.toNobody(ErrNoProcess) // an earlier life of this node (SIG-12), or no process at all
 	}
-	body, err := r.Encode(msg)
-	if err != nil {
-		return err
-	}
-	f.body = body
-	err = r.sendFrame(ctx, to, &f, flags)
+	err := r.sendMessage(ctx, to, &f, msg, flags)
 	switch {
 	case err == nil:
 		return nil
