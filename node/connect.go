@@ -75,7 +75,8 @@ func (n *Node) find(name string) (id membership.ID, known bool, err error) {
 // call asks the table for a session and waits for what comes of it.
 func (n *Node) call(ctx context.Context, id membership.ID) (Peer, error) {
 	answer := make(chan error, 1)
-	n.control.do(func(tableRef, time.Time) { n.control.waiters[id] = append(n.control.waiters[id], answer) })
+	await := func(tableRef, time.Time) { n.control.waiters[id] = append(n.control.waiters[id], answer) }
+	n.control.do(await)
 	for {
 		changed := n.change.wait()
 		if p, ok := n.open(id.Name); ok {
@@ -88,10 +89,10 @@ func (n *Node) call(ctx context.Context, id membership.ID) (Peer, error) {
 			if p, ok := n.open(id.Name); ok {
 				return p, nil
 			}
-			if err == nil {
-				err = fmt.Errorf("%w: the session with %s ended at once", ErrNotConnected, id.Name)
+			if err != nil {
+				return Peer{}, err
 			}
-			return Peer{}, err
+			n.control.do(await) // that was a session which is over again: the wish stands
 		case <-changed:
 		case <-n.ctx.Done():
 			return Peer{}, ErrClosed
