@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/rpc"
 )
 
@@ -22,9 +23,9 @@ const payloadSize = 128
 func BenchmarkRemote(b *testing.B) {
 	payload := make([]byte, payloadSize)
 	ctx := context.Background()
-	servers := startMesh(b, true, "a@127.0.0.1", "b@127.0.0.1")
+	m := startMesh(b, 2, node.Config{Plaintext: true})
 	kith := func() error {
-		_, err := rpc.Call[[]byte, []byte](ctx, servers[0], "b@127.0.0.1", "kith.echo", payload)
+		_, err := rpc.Call[[]byte, []byte](ctx, m.servers[0], m.name(1), "kith.echo", payload)
 		return err
 	}
 	conn := rawNATS(b)

@@ -20,8 +20,9 @@ const (
 	failPanic      failureCode = 2 // the function panicked
 	failNoFunction failureCode = 3
 	failOverload   failureCode = 4
-	failClosed     failureCode = 5 // the server is shutting down
+	failClosed     failureCode = 5 // the server is shutting down, and did not run the function
 	failBadFrame   failureCode = 6 // the request could not be decoded
+	failEnded      failureCode = 7 // the server closed while the function ran
 )
 
 // Limits of what a failure carries.
@@ -45,6 +46,7 @@ type failure struct {
 // Sentinels that stand for a failure of the server while it is still on this node.
 var (
 	errServerClosed = errors.New("the node is shutting down")
+	errServerEnded  = errors.New("the node was closed while the function ran")
 	errRefusedFrame = errors.New("the node could not read the request")
 )
 
@@ -57,6 +59,10 @@ func encodeFailure(err error) (failureCode, []byte) {
 		return failOverload, nil
 	case errServerClosed:
 		return failClosed, nil
+	case errServerEnded:
+		return failEnded, nil
+	case errRefusedFrame:
+		return failBadFrame, nil
 	}
 	code := failError
 	if _, ok := err.(*panicError); ok { //nolint:errorlint // only the server makes one, and never wraps it
@@ -118,8 +124,10 @@ func decodeFailure(nodeName, fn string, code failureCode, body []byte) error {
 		return &CallError{Node: nodeName, Func: fn, Err: ErrOverload}
 	case failClosed:
 		return &CallError{Node: nodeName, Func: fn, Err: fmt.Errorf("%w: %w", ErrNoConnection, errServerClosed)}
+	case failEnded:
+		return sent(fmt.Errorf("%w: %w", ErrNoConnection, errServerEnded))
 	case failBadFrame:
-		return sent(fmt.Errorf("%w: %w", ErrNotSupported, errRefusedFrame))
+		return &CallError{Node: nodeName, Func: fn, Err: fmt.Errorf("%w: %w", ErrNotSupported, errRefusedFrame)}
 	}
 	var f failure
 	if err := codec.Unmarshal(body, &f); err != nil {

@@ -138,6 +138,10 @@ func (f *Future) giveUp(err error) {
 
 // finish stores the outcome and wakes who waits. The first one counts.
 func (f *Future) finish(out outcome) {
+	if out.err == errExpired { //nolint:errorlint // the sweep's own sentinel: the request waited for the window
+		out.err = f.rq.fail(true, f.s.waitError(ErrTimeout)).err
+		f.s.abandon(&f.rq, f.call.id, nil, out.err)
+	}
 	out.err = f.s.inTime(&f.rq, out.err)
 	f.mu.Lock()
 	if f.finished {

@@ -163,6 +163,9 @@ func (sv *serving) end() {
 			sv.result = outcome{err: errExit}
 		}
 	}
+	if sv.result.err != nil && sv.s.ctx.Err() != nil {
+		sv.result.err = errServerEnded // what a function says whose context we ended is not an answer of its own
+	}
 	if sv.executed {
 		sv.finishOnce()
 	}

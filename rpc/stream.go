@@ -139,7 +139,7 @@ func (s *Server) drain(ctx context.Context, rq *outgoing, id uint64, st *clientS
 		case out.err == errStreamEnd:
 			return
 		case out.err != nil:
-			yield(nil, out.err)
+			yield(nil, s.inTime(rq, out.err))
 			return
 		}
 		var err error
