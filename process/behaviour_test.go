@@ -102,10 +102,9 @@ func TestBehaviour(t *testing.T) {
 			t.Fatal("a killed process has no last words")
 		}
 	})
-	t.Run("few_goroutines_while_idle", func(t *testing.T) {
+	t.Run("no_goroutine_while_idle", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rt := alone(t)
-			before := runtime.NumGoroutine()
 			var pids []PID
 			for range 1000 {
 				pids = append(pids, rt.SpawnBehaviour(HandleFunc(func(*Process, Message) error { return nil })))
@@ -114,8 +113,13 @@ func TestBehaviour(t *testing.T) {
 				send(t, rt, pid, 1, 2)
 			}
 			synctest.Wait()
-			if n := runtime.NumGoroutine(); n > before+int(rt.workers.most) {
-				t.Fatalf("%d goroutines, %d before", n, before)
+			for _, p := range rt.procs.all() {
+				if p.running || len(p.queue) > 0 {
+					t.Fatal("a process at rest holds a goroutine")
+				}
+			}
+			if n := rt.workers.waiting.Load(); n > rt.workers.most {
+				t.Fatalf("%d workers wait, %d may", n, rt.workers.most)
 			}
 		})
 	})
