@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/process"
 )
 
@@ -22,8 +23,8 @@ const (
 
 var errBusy = errors.New("too many messages are waiting for that node")
 
-// courier sends to single users without holding up the one who sends: each node has a lane of its own, in which a
-// message may wait while that node takes nothing. What goes to one user arrives in order.
+// courier sends to single users without holding up the one who sends: while a node takes nothing, what is for its users
+// waits in a lane of its own. What goes to one user arrives in order.
 type courier struct {
 	ctx   context.Context
 	rt    *process.Runtime
@@ -46,12 +47,13 @@ func newCourier(ctx context.Context, rt *process.Runtime, log zerolog.Logger) *c
 // send takes a message to a user. It does not block. One goroutine calls send and drain.
 func (c *courier) send(to process.PID, msg any, failed func(error)) {
 	p := parcel{to, msg, failed}
-	if to.Node == c.rt.Node().Name() {
-		c.deliver(p)
-		return
-	}
 	lane := c.lanes[to.Node]
 	if lane == nil {
+		err := c.rt.SendTo(c.ctx, to, msg, node.NoConnect|node.NoWait)
+		if !errors.Is(err, node.ErrWouldBlock) {
+			c.report(p, err)
+			return
+		}
 		lane = make(chan parcel, laneLength)
 		c.lanes[to.Node] = lane
 		c.wg.Go(func() { c.work(lane) })
@@ -59,7 +61,7 @@ func (c *courier) send(to process.PID, msg any, failed func(error)) {
 	select {
 	case lane <- p:
 	default:
-		c.fail(p, errBusy)
+		c.report(p, errBusy)
 	}
 }
 
@@ -95,13 +97,15 @@ func (c *courier) work(lane chan parcel) {
 func (c *courier) deliver(p parcel) {
 	ctx, cancel := context.WithTimeout(c.ctx, sendWait)
 	defer cancel()
-	if err := c.rt.Send(ctx, p.to, p.msg); err != nil && c.ctx.Err() == nil {
-		c.fail(p, err)
-	}
+	c.report(p, c.rt.SendTo(ctx, p.to, p.msg, node.NoConnect))
 }
 
-func (c *courier) fail(p parcel, err error) {
-	c.log.Warn().Err(err).Stringer("to", p.to).Type("type", p.msg).Msg("a message to a user was not sent")
+// report tells of a message that could not be sent.
+func (c *courier) report(p parcel, err error) {
+	if err == nil || c.ctx.Err() != nil {
+		return
+	}
+	c.log.Debug().Err(err).Stringer("to", p.to).Type("type", p.msg).Msg("a message to a user was not sent")
 	if p.failed != nil {
 		p.failed(err)
 	}

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"io"
 	"os"
 
 	"golang.org/x/term"
@@ -40,5 +39,3 @@ func terminal(v any) *os.File {
 	}
 	return nil
 }
-
-var _ io.Reader = (*os.File)(nil)

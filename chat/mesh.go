@@ -18,7 +18,8 @@ func (u *user) watch(ctx context.Context) {
 	defer cancel()
 	u.settle(meet, n.Nodes())
 
-	groups, members := u.scope.MonitorAll()
+	// Its events go on into the mailbox at once, so that its queue needs no bound of its own.
+	groups, members := u.scope.MonitorAll(pg.Queue(0))
 	defer groups.Close()
 	opened := talk.Opened{Groups: make(map[string][]talk.ID, len(members)), Nodes: n.Nodes()}
 	for name, pids := range members {
@@ -36,7 +37,9 @@ func (u *user) watch(ctx context.Context) {
 			if !ok {
 				return
 			}
-			u.post(ctx, groupEvent(ev))
+			if ev := groupEvent(ev); ev != nil {
+				u.post(ctx, ev)
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -46,6 +49,9 @@ func (u *user) watch(ctx context.Context) {
 // settle makes a round trip to every node. It comes back behind all that the node had sent, so whoever joined there
 // before our own joining arrived is known here now, and whoever joins later knows us.
 func (u *user) settle(ctx context.Context, nodes []string) {
+	if err := u.scope.WaitReady(ctx); err != nil {
+		u.log.Debug().Err(err).Msg("not every node has told its rooms")
+	}
 	var wg sync.WaitGroup
 	for _, name := range nodes {
 		wg.Go(func() {
@@ -65,10 +71,16 @@ func nodeEvent(ev node.Event) talk.Event {
 	return talk.NodeDown{Node: ev.Peer.Name, Reason: string(ev.Reason)}
 }
 
+// groupEvent is what a change of a group means, nil for nothing.
 func groupEvent(ev pg.Event) talk.Event {
-	if ev.Kind == pg.Joined {
+	switch ev.Kind {
+	case pg.Joined:
 		return talk.Joined{Group: ev.Group, IDs: idsOf(ev.PIDs)}
+	case pg.Left:
+		lost := ev.Reason != "" && ev.Reason != node.ReasonShutdown
+		return talk.Left{Group: ev.Group, IDs: idsOf(ev.PIDs), Lost: lost}
+	case pg.Missed:
+		return talk.Missed{Group: ev.Group, Node: ev.Node.Name, Count: ev.Count}
 	}
-	lost := ev.Reason != "" && ev.Reason != node.ReasonShutdown
-	return talk.Left{Group: ev.Group, IDs: idsOf(ev.PIDs), Lost: lost}
+	return nil
 }

@@ -47,9 +47,19 @@ func (t *Talk) conflict(other User, direct bool) {
 	case t.self.Settled:
 		t.rename(other)
 	case other.Settled, direct && other.Before(t.self):
-		t.phase = over
-		t.do(Refuse{Nick: t.self.Nick, Holder: other.ID, Suggestion: t.suggest(t.self.Nick)})
+		t.lostTo = other.ID
 	}
+}
+
+// refuse ends the chat before it began, once all nicks are known, so that the suggestion is a free one. It does not
+// when the user who had the better right has gone meanwhile.
+func (t *Talk) refuse() bool {
+	if t.users[t.lostTo] == nil {
+		return false
+	}
+	t.phase = over
+	t.do(Refuse{Nick: t.self.Nick, Holder: t.lostTo, Suggestion: t.suggest(t.self.Nick)})
+	return true
 }
 
 // rename takes another nick, since the other one keeps this one.

@@ -37,6 +37,12 @@ type (
 		Lost  bool
 	}
 
+	// Missed is messages that were skipped because this node takes them in too slowly.
+	Missed struct {
+		Group, Node string
+		Count       uint64
+	}
+
 	// Hello is a user who introduces itself, by itself.
 	Hello struct{ User User }
 	// Asked is a user who introduces itself and asks who is there.
@@ -85,6 +91,7 @@ func (NodeUp) event()      {}
 func (NodeDown) event()    {}
 func (Joined) event()      {}
 func (Left) event()        {}
+func (Missed) event()      {}
 func (Hello) event()       {}
 func (Asked) event()       {}
 func (Known) event()       {}

@@ -12,6 +12,7 @@ type person struct {
 	heard     time.Time
 	contested time.Time // somebody with a better right has the nick: this one is not shown to join before then
 	waited    bool      // the contest is over, and nothing came of it
+	direct    bool      // this came from the user itself
 }
 
 // ask is a nick that is being asked for.
@@ -87,10 +88,12 @@ func (t *Talk) learn(u User, direct, fresh bool) {
 	case u.Nick != p.Nick:
 		t.renamed(p, u)
 	default:
+		p.direct = p.direct && u.Rev == p.Rev
 		p.User = u
 	}
+	p.direct = p.direct || direct
 	switch {
-	case t.undecided(p) && !direct:
+	case t.undecided(p):
 		t.askFor(u.ID, 0)
 	case direct || fresh:
 		delete(t.asks, u.ID)
@@ -102,9 +105,9 @@ func (t *Talk) learn(u User, direct, fresh bool) {
 	t.appear(p)
 }
 
-// undecided says that somebody else claims our nick while we do. How that went only the claimant knows.
+// undecided says that somebody else is said to claim our nick while we do. How that goes only the claimant knows.
 func (t *Talk) undecided(p *person) bool {
-	return t.phase == claiming && p.Nick == t.self.Nick && !p.Settled
+	return t.phase == claiming && p.Nick == t.self.Nick && !p.Settled && !p.direct
 }
 
 // awaited says that a user's nick is being asked for and that something has to wait for it.
@@ -172,7 +175,7 @@ func (t *Talk) renamed(p *person, u User) {
 	if t.holder[p.Nick] == p.ID {
 		delete(t.holder, p.Nick)
 	}
-	p.User, p.contested, p.waited = u, time.Time{}, false
+	p.User, p.contested, p.waited, p.direct = u, time.Time{}, false, false
 	for _, r := range t.rooms {
 		if nick, ok := r.shown[p.ID]; ok && nick != u.Nick {
 			t.show(Line{Kind: LeftRoom, Room: r.name, Nick: nick})

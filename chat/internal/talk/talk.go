@@ -37,6 +37,7 @@ type Talk struct {
 	phase    phase
 	opened   bool      // the Opened event has come
 	openBy   time.Time // the first line comes by then
+	lostTo   ID        // who has a better right to the nick that is claimed
 
 	groups map[string]map[ID]struct{} // who is in which group, as the mesh says
 	users  map[ID]*person             // who has said hello
@@ -126,6 +127,10 @@ func (t *Talk) handle(ev Event) {
 		t.joined(ev.Group, ev.IDs)
 	case Left:
 		t.left(ev.Group, ev.IDs, ev.Lost)
+	case Missed:
+		if ev.Group == Users || t.room(ev.Group) != nil {
+			t.problem("%d messages from %s did not reach you: this node takes them in too slowly", ev.Count, ev.Node)
+		}
 	case Hello:
 		t.learn(ev.User, true, true)
 	case Asked:
@@ -148,6 +153,9 @@ func (t *Talk) handle(ev Event) {
 // progress takes the steps that wait for a condition instead of an event.
 func (t *Talk) progress() {
 	if t.phase == claiming && t.opened && (t.allHeard() || !t.now.Before(t.openBy)) {
+		if t.refuse() {
+			return
+		}
 		t.settle()
 	}
 	for _, r := range t.rooms {
