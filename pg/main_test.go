@@ -83,7 +83,11 @@ func (c *cluster) sink(i int) (process.PID, <-chan any) {
 			if err != nil {
 				return nil
 			}
-			out <- msg
+			select {
+			case out <- msg:
+			case <-self.Context().Done():
+				return nil
+			}
 		}
 	})
 	return p, out
