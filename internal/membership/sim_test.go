@@ -25,6 +25,7 @@ type sim struct {
 	delay time.Duration // greatest delay of a message
 	loss  float64
 	dup   float64
+	mute  bool // nothing passes on the control account
 	trace []string
 }
 
@@ -265,7 +266,7 @@ func (s *sim) send(from *life, to ID, account int, reply bool, deliver func(n *l
 		}
 		return
 	}
-	if s.rand.Float64() < s.loss {
+	if s.rand.Float64() < s.loss || s.mute && account == control {
 		return
 	}
 	copies := 1

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kith-mesh/kith/internal/wire"
@@ -30,6 +31,9 @@ type life struct {
 	history  []change
 	failed   []failure
 	acked    int
+	judged   int // peers that were given up for silence
+	// lastHeard is when the peer of the session that was closed last had been heard.
+	lastHeard time.Time
 }
 
 // simSession is one side of a session.
@@ -368,9 +372,11 @@ func (n *life) Close(conn uint64, why Why, evidence string) {
 		n.s.fail("%s closes session %d, which it does not have: %s", n.id.Name, conn, evidence)
 		return
 	}
-	if why == TickTimeout && evidence[0] != 't' { // not by the peer's word
+	if why == TickTimeout && strings.HasPrefix(evidence, "nothing heard") { // not by the peer's word
+		n.judged++
 		n.silence(s)
 	}
+	n.lastHeard = s.heard
 	delete(n.sessions, conn)
 	n.dispatch(func() { n.lower(s, why) })
 }
