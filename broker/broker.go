@@ -59,6 +59,8 @@ type Config struct {
 	// SNI is a DNS label sent in clear when this server dials, before ".kith.mesh". It lets a test network see who
 	// dials; nothing trusts it. Empty: "node".
 	SNI string
+	// Store makes this server one of the mesh's stores. Nil: it is none, and runs without JetStream.
+	Store *StoreConfig
 	// Routes are HOST:PORT addresses to link to from the start; see SetRoutes.
 	Routes []string
 	// TickWindow is how long a peer may be silent before ticks give it up. Route pings and write deadlines are set
@@ -141,7 +143,11 @@ func (b *Broker) run(ctx context.Context) error {
 		return err
 	}
 	b.seeds = seeds
-	b.server, err = server.NewServer(b.serverOptions(b.port, seeds))
+	options, err := b.serverOptions(b.port, seeds)
+	if err != nil {
+		return err
+	}
+	b.server, err = server.NewServer(options)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBadConfig, err)
 	}
@@ -204,7 +210,7 @@ func (b *Broker) AdvertisedAddr() string {
 // published in between fails at once. opts come after the defaults and may override them. The broker closes
 // the connection when it shuts down; the caller may close it before. Errors: ErrClosed, ErrBadConfig.
 func (b *Broker) Connect(a Account, opts ...nats.Option) (*nats.Conn, error) {
-	if a != App && a != Control {
+	if !knownAccount(a) {
 		return nil, fmt.Errorf("%w: no account %q", ErrBadConfig, a)
 	}
 	if b.isClosed() {

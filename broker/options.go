@@ -45,6 +45,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("%w: server name %q", ErrBadConfig, c.ServerName)
 	case c.MaxPayload < 0 || c.MaxPayload > maxPayload:
 		return c, fmt.Errorf("%w: payload limit of %d bytes is over %d", ErrBadConfig, c.MaxPayload, maxPayload)
+	case c.Store.check(c.ServerName) != nil:
+		return c, c.Store.check(c.ServerName)
 	case c.TickWindow < 0:
 		return c, fmt.Errorf("%w: tick window %v", ErrBadConfig, c.TickWindow)
 	}
@@ -121,13 +123,17 @@ func routeURL(addr string) (*url.URL, error) {
 
 // serverOptions builds the embedded server's options from scratch. The server keeps and changes what it is given, so
 // every start and every reload needs a fresh one, equal to the first in all but the routes.
-func (b *Broker) serverOptions(port int, routes []seed) *server.Options {
+func (b *Broker) serverOptions(port int, routes []seed) (*server.Options, error) {
 	if port == 0 {
 		port = -1 // zero would turn clustering off
 	}
 	ping, pings, writeDeadline := routeTimeouts(b.cfg.TickWindow)
 	app, ctl, sys := server.NewAccount(string(App)), server.NewAccount(string(Control)), server.NewAccount(systemAccount)
-	return &server.Options{
+	store, err := storeAccount()
+	if err != nil {
+		return nil, err
+	}
+	o := &server.Options{
 		ServerName:    b.cfg.ServerName,
 		Host:          "127.0.0.1",
 		Port:          -1, // the server cannot cluster without a client listener; nobody is admitted on it
@@ -135,8 +141,8 @@ func (b *Broker) serverOptions(port int, routes []seed) *server.Options {
 		NoLog:         true,
 		MaxPayload:    int32(b.cfg.MaxPayload),
 		MaxPending:    maxPending,
-		Accounts:      []*server.Account{app, ctl, sys},
-		Users:         []*server.User{b.user(app), b.user(ctl)},
+		Accounts:      []*server.Account{app, ctl, store, sys},
+		Users:         b.accountUsers(app, ctl, store),
 		SystemAccount: systemAccount,
 		Routes:        seedURLs(routes),
 		Cluster: server.ClusterOpts{
@@ -157,6 +163,8 @@ func (b *Broker) serverOptions(port int, routes []seed) *server.Options {
 			TLSTimeout:     handshakeTimeout.Seconds(),
 		},
 	}
+	b.applyStore(o)
+	return o, nil
 }
 
 // user admits in-process connections, and no others, to the account.

@@ -114,7 +114,11 @@ func (b *Broker) setSeeds(addrs, afresh []string) error {
 	if sameSeeds(seeds, b.seeds) {
 		return nil
 	}
-	if err := b.server.ReloadOptions(b.serverOptions(b.port, seeds)); err != nil {
+	options, err := b.serverOptions(b.port, seeds)
+	if err != nil {
+		return err
+	}
+	if err := b.server.ReloadOptions(options); err != nil {
 		if b.isClosed() {
 			return ErrClosed
 		}
@@ -135,6 +139,7 @@ type seed struct {
 // nextSeeds returns the seeds for addrs, without repetitions: those of now where they stay, new ones for what is new or
 // to start afresh. The caller holds b.reload, or is alone.
 func (b *Broker) nextSeeds(addrs, afresh []string) ([]seed, error) {
+	addrs = append(slices.Clone(addrs), b.cfg.Store.others()...)
 	next := make([]seed, 0, len(addrs))
 	for _, addr := range addrs {
 		same := func(s seed) bool { return s.addr == addr }
