@@ -77,10 +77,7 @@ func (s *Server) send(ctx context.Context, rq *outgoing, wait bool) error {
 	f := s.frame(rq, 0)
 	f.cast = true
 	to := node.ID{Name: rq.node}
-	err := error(node.ErrWouldBlock)
-	if len(f.payload) <= large {
-		err = s.link.Send(ctx, to, node.ProtocolCalls, node.NoWait|node.NoConnect, f.appendHead(nil), f.payload)
-	}
+	err := s.tryNow(ctx, rq.node, f.appendHead(nil), f.payload)
 	if errors.Is(err, node.ErrWouldBlock) && wait {
 		ctx, cancel := s.within(ctx, limit)
 		defer cancel()

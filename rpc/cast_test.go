@@ -236,6 +236,24 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
+	t.Run("ERPC-45_node_without_calls_delays_nobody", func(t *testing.T) {
+		a, _, na := mesh(t)
+		na.mesh.addNode(t, "old@127.0.0.1").silent = true
+		if _, err := na.connect("old@127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		for r, err := range a.MulticallSeq(ctx, []string{"old@127.0.0.1", nameB}, "name", nil) {
+			if r.Node == nameB && (err != nil || time.Since(begin) > na.mesh.grace) {
+				t.Errorf("%v after %s", err, time.Since(begin))
+			}
+		}
+		begin = time.Now()
+		if err := a.Cast(ctx, "old@127.0.0.1", "name", nil); err != nil || time.Since(begin) > na.mesh.grace {
+			t.Errorf("%v after %s", err, time.Since(begin))
+		}
+	})
+
 	t.Run("ERPC-46_mixed_outcomes", func(t *testing.T) {
 		a, servers, na := mesh(t)
 		na.mesh.addNode(t, "old@127.0.0.1").silent = true

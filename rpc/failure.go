@@ -130,7 +130,9 @@ func decodeFailure(nodeName, fn string, code failureCode, body []byte) error {
 		return &CallError{Node: nodeName, Func: fn, Err: fmt.Errorf("%w: %w", ErrNotSupported, errRefusedFrame)}
 	}
 	var f failure
-	if err := codec.Unmarshal(body, &f); err != nil {
+	if len(body) == 0 {
+		// The code alone.
+	} else if err := codec.Unmarshal(body, &f); err != nil {
 		return sent(fmt.Errorf("%w: %w", ErrBadResult, err))
 	}
 	if code == failPanic {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
@@ -22,6 +23,7 @@ type fakeMesh struct {
 	mu    sync.Mutex
 	nodes map[string]*fakeNode
 	conns uint64
+	grace time.Duration // how long a silent node is given to begin to serve
 }
 
 // fakeNode is one end of fake sessions. Its dispatcher is one goroutine.
@@ -55,7 +57,9 @@ type fakeSession struct {
 	done  chan struct{}
 }
 
-func newFakeMesh() *fakeMesh { return &fakeMesh{nodes: map[string]*fakeNode{}} }
+func newFakeMesh() *fakeMesh {
+	return &fakeMesh{nodes: map[string]*fakeNode{}, grace: 200 * time.Millisecond}
+}
 
 // add starts a node and its server.
 func (m *fakeMesh) add(t testing.TB, name string, opts ...Option) (*fakeNode, *Server) {
@@ -181,7 +185,7 @@ func (n *fakeNode) lower(s *fakeSession, why node.Reason) {
 	close(s.done)
 	n.mu.Unlock()
 	n.push(func(h node.Handler) {
-		if h != nil {
+		if h != nil && !s.other.silent {
 			h.PeerDown(s.peer, why)
 		}
 	})
@@ -223,7 +227,7 @@ func (n *fakeNode) raise(s *fakeSession) (up chan struct{}) {
 		n.mu.Lock()
 		n.sessions[s.peer.Name] = s
 		n.mu.Unlock()
-		if h != nil {
+		if h != nil && !s.other.silent {
 			h.PeerUp(s.peer)
 		}
 		close(up)
@@ -271,7 +275,12 @@ func (n *fakeNode) Send(ctx context.Context, to node.ID, p node.Protocol, flags 
 		}
 	}
 	if s.other.silent {
-		return node.ErrNoProtocol
+		select {
+		case <-time.After(n.mesh.grace):
+			return node.ErrNoProtocol
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	for {
 		s.mu.Lock()

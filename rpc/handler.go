@@ -140,14 +140,24 @@ func (o *outcome) into(dst any, nodeName, fn string) error {
 	return nil
 }
 
+// decodeAs is apart from as, so that only what must be decoded is moved to the heap.
+func decodeAs[T any](o *payload) (T, error) {
+	var v T
+	err := o.decode(&v)
+	return v, err
+}
+
 // as decodes o as a T. A value of that very type from this node is returned as it is.
 func as[T any](o *payload) (T, error) {
+	var none T
+	if _, ok := any(none).([]byte); ok && o.ct == Bytes && !o.direct {
+		v, _ := any(append(make([]byte, 0, len(o.data)), o.data...)).(T)
+		return v, nil
+	}
 	if o.direct {
 		if v, ok := o.value.(T); ok {
 			return v, nil
 		}
 	}
-	var v T
-	err := o.decode(&v)
-	return v, err
+	return decodeAs[T](o)
 }

@@ -76,21 +76,21 @@ func (t *pendingTable[T]) peek(id uint64, node string) (T, bool) {
 
 // takeNode removes and returns all calls to the node.
 func (t *pendingTable[T]) takeNode(node string) []T {
-	return t.takeIf(func(e *pendingEntry[T]) bool { return e.node == node })
+	return t.takeIf(func(e pendingEntry[T]) bool { return e.node == node })
 }
 
 // takeExpired removes and returns the calls whose deadline has come.
 func (t *pendingTable[T]) takeExpired(now instant) []T {
-	return t.takeIf(func(e *pendingEntry[T]) bool { return e.deadline != 0 && e.deadline <= now })
+	return t.takeIf(func(e pendingEntry[T]) bool { return e.deadline != 0 && e.deadline <= now })
 }
 
-func (t *pendingTable[T]) takeIf(match func(*pendingEntry[T]) bool) []T {
+func (t *pendingTable[T]) takeIf(match func(pendingEntry[T]) bool) []T {
 	var out []T
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
 		for id, e := range s.m {
-			if match(&e) {
+			if match(e) {
 				out = append(out, e.call)
 				delete(s.m, id)
 			}

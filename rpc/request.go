@@ -34,13 +34,21 @@ func (s *Server) sendRequest(ctx context.Context, rq *outgoing, c *call) (ours b
 	return s.sendAgain(ctx, rq, c, err)
 }
 
-// sendNow sends the request of c if it can leave at once. A large one travels in parts, and may have to wait between
-// them, within a context that has a deadline.
+// sendNow sends the request of c if it can leave at once.
 func (s *Server) sendNow(ctx context.Context, c *call) error {
-	if len(c.parts[1]) > large {
+	return s.tryNow(ctx, c.node, c.parts[:]...)
+}
+
+// tryNow sends a frame to the node if it can leave at once. A large one travels in parts, and may have to wait between
+// them, within a context that has a deadline.
+func (s *Server) tryNow(ctx context.Context, nodeName string, parts ...[]byte) error {
+	if !s.peers.has(nodeName) {
+		return node.ErrNotConnected
+	}
+	if len(parts[1]) > large {
 		return node.ErrWouldBlock
 	}
-	return s.link.Send(ctx, node.ID{Name: c.node}, node.ProtocolCalls, node.NoWait|node.NoConnect, c.parts[:]...)
+	return s.link.Send(ctx, node.ID{Name: nodeName}, node.ProtocolCalls, node.NoWait|node.NoConnect, parts...)
 }
 
 // reclaim takes c, whose request did not leave, out of the table. It reports false if c was finished meanwhile, other

@@ -47,6 +47,7 @@ type Server struct {
 	free       sync.Pool // of *call
 	writes     sync.Pool // of *write
 	background atomic.Int64
+	peers      peerSet
 	client     Handler // the middleware of this node's own calls; nil: none
 
 	onceMu sync.Mutex // guards the field below
@@ -177,12 +178,13 @@ func (s *Server) noteDrained() {
 // sessions is the Server as the node's dispatcher sees it. Nothing here waits.
 type sessions struct{ s *Server }
 
-// PeerUp is of no interest: a call finds out by itself whether there is a session.
-func (h sessions) PeerUp(node.Peer) {}
+// PeerUp notes that the peer serves calls.
+func (h sessions) PeerUp(p node.Peer) { h.s.peers.add(p) }
 
 // PeerDown fails the calls to the peer (ERPC-07) and ends what only the peer could have ended.
 func (h sessions) PeerDown(p node.Peer, reason node.Reason) {
 	s := h.s
+	s.peers.remove(p)
 	err := fmt.Errorf("%w: %s", ErrNoConnection, reason)
 	for _, c := range s.pending.takeNode(p.Name) {
 		c.finish(outcome{err: &CallError{Node: c.node, Func: c.fn, Sent: true, Err: err}})
