@@ -50,7 +50,7 @@ func (a *app) runChat(cmd *cobra.Command, _ []string) error {
 	defer stop()
 	log := a.logger(cfg, zerolog.WarnLevel)
 	r, err := start(ctx, cfg, name, log, stop)
-	if errors.Is(err, node.ErrNameInUse) {
+	if errors.Is(err, node.ErrNameInUse) && !cfg.Given("name") {
 		return fmt.Errorf("nick is taken: %w; try --nick %s", err, freeNick(cfg))
 	}
 	if err != nil {

@@ -100,6 +100,9 @@ func TestUsage(t *testing.T) {
 	}{
 		{"no_command", nil, 2, "error: a command is missing"},
 		{"unknown_command", []string{"dance"}, 2, "error: unknown command"},
+		{"unknown_help", []string{"help", "dance"}, 2, "error: unknown command"},
+		{"unknown_shell", []string{"completion", "ash"}, 2, "did you mean bash?"},
+		{"no_shell", []string{"completion"}, 2, "error: the name of a shell is missing"},
 		{"near_command", []string{"nods"}, 2, "did you mean node"},
 		{"unknown_flag", []string{"nodes", "--colour"}, 2, "error: unknown flag --colour"},
 		{"near_flag", []string{"nodes", "--jion", "a:1"}, 2, "did you mean --join?"},

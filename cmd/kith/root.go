@@ -10,6 +10,7 @@ import (
 
 	"github.com/kith-mesh/kith/config"
 	"github.com/kith-mesh/kith/internal/nearest"
+	"github.com/kith-mesh/kith/internal/version"
 )
 
 // app is what all commands share: where they read and write.
@@ -31,6 +32,7 @@ data-dir and KITH_DATA_DIR. A flag wins over the environment, that over the file
 		Example: `  kith chat --nick alice        # in one terminal
   kith chat --nick bob          # in another one
   kith nodes                    # who is there?`,
+		Version:       version.Kith(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          unknownCommand,
@@ -40,6 +42,9 @@ data-dir and KITH_DATA_DIR. A flag wins over the environment, that over the file
 			return usagef("a command is missing")
 		},
 	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(flagError)
 	config.AddFlags(root.PersistentFlags(), config.CommonFlags)
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Nodes:"}, &cobra.Group{ID: groupAsk, Title: "Questions:"},
@@ -55,7 +60,33 @@ data-dir and KITH_DATA_DIR. A flag wins over the environment, that over the file
 		a.groupsCommand(), a.membersCommand())
 	add(groupDo, a.callCommand(), a.multicallCommand(), a.castCommand(), a.broadcastCommand())
 	root.AddCommand(a.versionCommand())
+	strict(root)
 	return root
+}
+
+// strict makes the commands that cobra adds as strict as the others: a word that they do not know, or one that is
+// missing, is wrong usage.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Example = "  kith help call"
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return unknownCommand(found, rest)
+				}
+				return nil
+			}
+		case "completion":
+			c.Example = "  source <(kith completion bash)"
+			c.Args = unknownCommand
+			c.RunE = func(*cobra.Command, []string) error {
+				return usagef("the name of a shell is missing: bash, zsh, fish or powershell")
+			}
+		}
+	}
 }
 
 // The groups of commands in the help.
