@@ -107,6 +107,20 @@ func TestNET(t *testing.T) {
 			}
 		})
 	}
+	t.Run("NET-15_after_a_wish_it_comes_back_by_itself_again", func(t *testing.T) {
+		for _, wisher := range []int{0, 1} {
+			s, a, b := duo(t)
+			a.disconnect(b.id.Name)
+			s.seconds(5)
+			s.lives[wisher].connect(s.names[1-wisher])
+			s.seconds(1)
+			a.gap(a.up[b.id.Name])
+			s.seconds(5)
+			if !both(a, b) {
+				t.Errorf("wished by %d: %v, %v", wisher, a.history, b.history)
+			}
+		}
+	})
 	t.Run("NET-16_never_opens_only_for_a_wish", func(t *testing.T) {
 		s := newSim(1, 2, t.Fatalf)
 		a, b := s.start(0, opens(AutoNever)), s.start(1, opens(AutoNever))
@@ -343,6 +357,19 @@ func TestASleeperBlamesNobody(t *testing.T) {
 			}
 		})
 	}
+	t.Run("by_the_peers_ticks", func(t *testing.T) {
+		s := newSim(1, 2, t.Fatalf)
+		s.start(0)
+		s.start(1, every(100*time.Millisecond))
+		s.seconds(5)
+		for range 20 { // under one tick of its own, and many of the peer's
+			s.lives[0].freeze(800 * time.Millisecond)
+			s.seconds(10)
+		}
+		if s.changes() != 2 {
+			t.Errorf("%v", s.lives[0].history)
+		}
+	})
 	t.Run("a_dead_peer_is_found_after_waking", func(t *testing.T) {
 		// What was heard must not lie in the future: a minute's sleep would else hide a peer's death for a minute.
 		s, a, b := duo(t)

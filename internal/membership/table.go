@@ -314,3 +314,8 @@ func (t *tombs) get(conn uint64) Why {
 
 // SetAddr completes what this node says of itself, once its address is known.
 func (t *Table) SetAddr(addr string) { t.cfg.Self.Addr = addr }
+
+// Announcement is the message in which this node tells all that it exists.
+func (t *Table) Announcement() *wire.Control {
+	return &wire.Control{Verb: wire.Announce, From: t.cfg.Self, Interval: t.cfg.Interval}
+}
