@@ -85,6 +85,10 @@ func strict(root *cobra.Command) {
 			c.RunE = func(*cobra.Command, []string) error {
 				return usagef("the name of a shell is missing: bash, zsh, fish or powershell")
 			}
+			for _, shell := range c.Commands() {
+				shell.Example = "  " + shell.CommandPath()
+				shell.Args = takes(0, 0)
+			}
 		}
 	}
 }
@@ -96,7 +100,7 @@ const (
 	groupDo  = "do"
 )
 
-// load reads the configuration for a command and sends its warnings to the log.
+// load reads the configuration for a command.
 func (a *app) load(cmd *cobra.Command) (config.Config, error) { return config.Load(cmd.Flags()) }
 
 // unknownCommand refuses words that are no command.
