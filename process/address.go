@@ -1,6 +1,8 @@
 package process
 
-// Address is where a message can be sent: a PID or a Name.
+import "fmt"
+
+// Address is where a message can be sent: a PID, a Name or a Via.
 type Address interface {
 	// String prints the address for people.
 	String() string
@@ -24,5 +26,36 @@ func (n Name) String() string {
 	return n.Name + " on " + n.Node
 }
 
+// Registry is where names are kept other than those of a node, such as names for the whole mesh.
+type Registry interface {
+	// Whereis is the process that has the name now. It must be quick.
+	Whereis(name string) (PID, bool)
+}
+
+// Via is the address of whatever process has the name in a registry at the time of sending. Sending to a name that
+// nobody has is ErrNoProcess.
+type Via struct {
+	Registry Registry
+	Name     string
+}
+
+// String is the name.
+func (v Via) String() string { return v.Name }
+
 func (PID) address()  {}
 func (Name) address() {}
+func (Via) address()  {}
+
+// concrete looks a Via up, and returns other addresses as they are.
+func concrete(to Address) (Address, error) {
+	via, ok := to.(Via)
+	if !ok {
+		return to, nil
+	}
+	if via.Registry != nil {
+		if pid, ok := via.Registry.Whereis(via.Name); ok {
+			return pid, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrNoProcess, via.Name)
+}

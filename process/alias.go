@@ -83,15 +83,17 @@ func (r *Runtime) lookup(id uint64) *Process {
 // Inbox is an address for replies to code that is no process: a PID, and the messages that come to it. It is cheap to
 // make, one for each request. After Close what still comes is lost and counted, and never mixed up with anything.
 type Inbox struct {
-	rt *Runtime
-	id uint64
-	ch chan Message
+	rt     *Runtime
+	id     uint64
+	ch     chan Message
+	notify func()
 }
 
 // NewInbox makes an inbox for up to capacity messages that have not been received yet, at least one. More than that are
-// refused and counted.
-func (r *Runtime) NewInbox(capacity int) *Inbox {
-	b := &Inbox{rt: r, id: r.lastID.Add(1) | aliasBit, ch: make(chan Message, max(1, capacity))}
+// refused and counted. notify, unless it is nil, is called after each message that came in, on whatever goroutine
+// brought it; it must be quick and must not block.
+func (r *Runtime) NewInbox(capacity int, notify func()) *Inbox {
+	b := &Inbox{rt: r, id: r.lastID.Add(1) | aliasBit, ch: make(chan Message, max(1, capacity)), notify: notify}
 	r.aliases.put(b.id, &alias{inbox: b})
 	return b
 }
@@ -102,6 +104,9 @@ func (b *Inbox) PID() PID { return b.rt.pid(b.id) }
 func (b *Inbox) put(msg Message) error {
 	select {
 	case b.ch <- msg:
+		if b.notify != nil {
+			b.notify()
+		}
 		return nil
 	default:
 		b.rt.stats.refused.Add(1)
@@ -109,38 +114,57 @@ func (b *Inbox) put(msg Message) error {
 	}
 }
 
-// Monitor puts a Down into the inbox when the process at the address ends: see Process.Monitor. Stop it when it is no
+// Monitor puts a Down into the inbox when the process at the address ends: see Runtime.Monitor. Stop it when it is no
 // longer needed.
-func (b *Inbox) Monitor(to Address) *Monitor {
-	return b.rt.Monitor(to, func(d Down) { _ = b.put(d) }) // a full inbox counts it
+func (b *Inbox) Monitor(ctx context.Context, to Address) *Monitor {
+	return b.rt.Monitor(ctx, to, func(d Down) { _ = b.put(d) }) // a full inbox counts it
 }
 
 // Receive takes the next message, and waits for one within ctx, whose error it returns, or ErrClosed when the runtime
 // is closed. Several goroutines may call it at once.
 func (b *Inbox) Receive(ctx context.Context) (Message, error) {
 	for {
-		var item Message
-		select {
-		case item = <-b.ch:
-		default:
-			select {
-			case item = <-b.ch:
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-b.rt.ctx.Done():
-				return nil, ErrClosed
-			}
-		}
-		e, ok := item.(*encoded)
-		if !ok {
-			return item, nil
-		}
-		msg, err := b.rt.Decode(e.data)
-		if err == nil {
+		if msg, ok := b.TryReceive(); ok {
 			return msg, nil
 		}
+		select {
+		case item := <-b.ch:
+			if msg, ok := b.open(item); ok {
+				return msg, nil
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-b.rt.ctx.Done():
+			return nil, ErrClosed
+		}
+	}
+}
+
+// TryReceive takes the next message if one is there. It does not wait.
+func (b *Inbox) TryReceive() (Message, bool) {
+	for {
+		select {
+		case item := <-b.ch:
+			if msg, ok := b.open(item); ok {
+				return msg, true
+			}
+		default:
+			return nil, false
+		}
+	}
+}
+
+// open turns what came in into a message. What cannot be decoded is counted, and passed over.
+func (b *Inbox) open(item Message) (Message, bool) {
+	e, ok := item.(*encoded)
+	if !ok {
+		return item, true
+	}
+	msg, err := b.rt.Decode(e.data)
+	if err != nil {
 		b.rt.badMessage(err)
 	}
+	return msg, err == nil
 }
 
 // Close switches the address off.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/kith-mesh/kith/node"
 )
 
 // The codes of frameAck.
@@ -23,23 +21,15 @@ func (r *Runtime) SendConfirmed(ctx context.Context, to Address, msg any) error 
 	if r.closed.Load() {
 		return ErrClosed
 	}
-	f := frame{kind: frameSendAck}
-	var dest node.ID
-	switch to := to.(type) {
-	case PID:
-		if r.local(to) {
-			return explain(r.putID(ctx, to.ID, msg, putLocal), to)
-		}
-		dest, f.to = to.NodeID(), to.ID
-	case Name:
-		if to.Node == "" || to.Node == r.id.Name {
-			return explain(r.putName(ctx, to.Name, msg, putLocal), to)
-		}
-		dest, f.name = nodeNamed(to.Node), to.Name
+	to, err := concrete(to)
+	if err != nil {
+		return err
 	}
-	if dest.Name == r.id.Name || dest.Name == "" {
-		return explain(ErrNoProcess, to)
+	dest, f := r.remote(to)
+	if dest.Name == "" {
+		return explain(r.putConfirmed(ctx, to, msg), to)
 	}
+	f.kind = frameSendAck
 	body, err := r.Encode(msg)
 	if err != nil {
 		return err
@@ -56,6 +46,19 @@ func (r *Runtime) SendConfirmed(ctx context.Context, to Address, msg any) error 
 		return explain(ErrMailboxFull, to)
 	}
 	return explain(ErrNoProcess, to)
+}
+
+// putConfirmed delivers to an address of this node.
+func (r *Runtime) putConfirmed(ctx context.Context, to Address, msg any) error {
+	switch to := to.(type) {
+	case PID:
+		if r.local(to) {
+			return r.putID(ctx, to.ID, msg, putLocal)
+		}
+	case Name:
+		return r.putName(ctx, to.Name, msg, putLocal)
+	}
+	return ErrNoProcess
 }
 
 // explain says which address an error is about.

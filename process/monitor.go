@@ -1,6 +1,9 @@
 package process
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // Monitor is one subscription to the end of a process. It fires once, whatever happens: with the real reason, with
 // ErrNoProcess when there was nobody, with ErrNoConnection when the node could not be reached or was lost. After that
@@ -56,7 +59,11 @@ func (p *Process) Monitor(to Address) *Monitor {
 	m := &Monitor{rt: p.rt, target: to, owner: p}
 	m.resolve()
 	if p.listMonitor(m) {
-		m.arm()
+		if m.remote == nil {
+			m.arm(nil)
+		} else {
+			m.arm(p.Context())
+		}
 	}
 	return m
 }
@@ -88,12 +95,13 @@ func (p *Process) Demonitor(m *Monitor) (active bool) {
 }
 
 // Monitor calls fn once, with what happened, when the process at the address ends: see Process.Monitor. fn runs on
-// whatever goroutine noticed, perhaps before Monitor has returned; it must be quick and must not block. It is for code
-// that is no process.
-func (r *Runtime) Monitor(to Address, fn func(Down)) *Monitor {
+// whatever goroutine noticed, perhaps before Monitor has returned; it must be quick and must not block. When ctx is done
+// before a connection to the node stands, that counts as ErrNoConnection; later ctx has no effect. It is for code that
+// is no process.
+func (r *Runtime) Monitor(ctx context.Context, to Address, fn func(Down)) *Monitor {
 	m := &Monitor{rt: r, target: to, fn: fn}
 	m.resolve()
-	m.arm()
+	m.arm(ctx)
 	return m
 }
 
@@ -109,7 +117,8 @@ func (m *Monitor) Stop() (active bool) {
 // resolve finds out where the target is. It comes before anybody else sees the monitor.
 func (m *Monitor) resolve() {
 	r := m.rt
-	switch to := m.target.(type) {
+	target, _ := concrete(m.target) // nobody there is no target
+	switch to := target.(type) {
 	case PID:
 		switch {
 		case r.local(to):
@@ -126,10 +135,10 @@ func (m *Monitor) resolve() {
 	}
 }
 
-// arm puts the monitor to its target.
-func (m *Monitor) arm() {
+// arm puts the monitor to its target. ctx counts only for one on another node.
+func (m *Monitor) arm(ctx context.Context) {
 	if m.remote != nil {
-		m.rt.armRemote(m)
+		m.rt.armRemote(ctx, m)
 		return
 	}
 	m.local.sink = m

@@ -210,8 +210,8 @@ func TestLINKMonitors(t *testing.T) {
 		places(t, func(t *testing.T, net *memNet, here, there *Runtime) {
 			pid := there.Spawn(obey)
 			got := make(chan Down, 2)
-			here.Monitor(pid, func(d Down) { got <- d })
-			m := here.Monitor(pid, func(d Down) { got <- d })
+			here.Monitor(bg, pid, func(d Down) { got <- d })
+			m := here.Monitor(bg, pid, func(d Down) { got <- d })
 			net.settle()
 			if !m.Stop() || m.Stop() {
 				t.Fatal("stop")

@@ -58,6 +58,14 @@ var sentinels = []struct {
 	{"no_type", ErrNoProcessType},
 }
 
+// EncodeReason turns an exit reason, or any error, into bytes, for layers that carry errors between nodes. It never
+// fails: what cannot be encoded is sent as its text. A registered error type keeps its type.
+func (r *Runtime) EncodeReason(reason error) []byte { return r.types.now.Load().encodeReason(reason) }
+
+// DecodeReason is the inverse of EncodeReason: a sentinel of this package, a value of a registered type, a *PanicError,
+// or an *ExitError.
+func (r *Runtime) DecodeReason(data []byte) error { return r.types.now.Load().decodeReason(data) }
+
 // encodeReason never fails: what cannot be encoded is sent as text.
 func (m *typeMaps) encodeReason(reason error) []byte {
 	w := m.wireReason(reason)

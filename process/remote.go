@@ -73,7 +73,11 @@ func (r *Runtime) sendRemote(ctx context.Context, to node.ID, f frame, msg any, 
 	if to.Name == r.id.Name || to.Name == "" {
 		return r.toNobody(ErrNoProcess) // an earlier life of this node (SIG-12), or no process at all
 	}
-	err := r.sendMessage(ctx, to, &f, msg, flags)
+	return r.sendOutcome(r.sendMessage(ctx, to, &f, msg, flags), flags)
+}
+
+// sendOutcome is what the error of a send means to the sender of a message.
+func (r *Runtime) sendOutcome(err error, flags node.SendFlags) error {
 	switch {
 	case err == nil:
 		return nil

@@ -1,6 +1,10 @@
 package process
 
-import "github.com/kith-mesh/kith/node"
+import (
+	"context"
+
+	"github.com/kith-mesh/kith/node"
+)
 
 // remoteMonitor is what a monitor of a process on another node needs to know of it.
 type remoteMonitor struct {
@@ -12,16 +16,12 @@ type remoteMonitor struct {
 }
 
 // armRemote asks the peer to watch the target.
-func (r *Runtime) armRemote(m *Monitor) {
+func (r *Runtime) armRemote(ctx context.Context, m *Monitor) {
 	rm := m.remote
 	if !r.peers.addMonitor(m) {
 		return
 	}
 	r.begun(rm.node.Name, &rm.conn)
-	ctx := r.ctx
-	if m.owner != nil {
-		ctx = m.owner.Context()
-	}
 	f := frame{kind: frameMonitor, to: rm.to, name: rm.name, ref: rm.ref}
 	if err := r.sendFrame(ctx, rm.node, &f, 0); err != nil {
 		if r.peers.takeMonitor(rm.node.Name, rm.ref) != nil {

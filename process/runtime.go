@@ -19,18 +19,19 @@ type transport interface {
 
 // Runtime runs the processes of one node. All its methods may be called by any number of goroutines at once.
 type Runtime struct {
-	id      node.ID
-	node    *node.Node // nil in tests of the core
-	net     transport
-	log     zerolog.Logger
-	types   registry
-	kinds   kinds
-	procs   table[*Process]
-	aliases table[*alias]
-	names   names
-	peers   peers
-	stats   counters
-	workers workers
+	id         node.ID
+	node       *node.Node // nil in tests of the core
+	net        transport
+	log        zerolog.Logger
+	types      registry
+	kinds      kinds
+	procs      table[*Process]
+	aliases    table[*alias]
+	names      names
+	peers      peers
+	stats      counters
+	workers    workers
+	connectors connectors
 
 	highWater   uint32
 	onHighWater func(pid PID, messages int)

@@ -27,7 +27,7 @@ func (r *Runtime) Send(ctx context.Context, to PID, msg any) error {
 	return r.sendRemote(ctx, to.NodeID(), frame{kind: frameSend, to: to.ID}, msg, 0)
 }
 
-// SendTo is Send to a PID or a Name. A Name without a node that nobody has is ErrNoProcess (SIG-07). With flags it fails
+// SendTo is Send to any address. A Name without a node, or a Via, that nobody has is ErrNoProcess (SIG-07). With flags it fails
 // rather than wait: node.NoConnect makes a missing connection ErrNoConnection (SIG-09), node.NoWait a full window
 // node.ErrWouldBlock (SIG-10).
 func (r *Runtime) SendTo(ctx context.Context, to Address, msg any, flags ...node.SendFlags) error {
@@ -35,18 +35,22 @@ func (r *Runtime) SendTo(ctx context.Context, to Address, msg any, flags ...node
 	for _, f := range flags {
 		all |= f
 	}
-	switch to := to.(type) {
-	case PID:
-		if all == 0 || r.local(to) {
-			return r.Send(ctx, to, msg)
-		}
-		return r.sendRemote(ctx, to.NodeID(), frame{kind: frameSend, to: to.ID}, msg, all)
-	case Name:
+	to, err := concrete(to)
+	if err != nil {
+		return err
+	}
+	if dest, f := r.remote(to); dest.Name != "" {
 		if r.closed.Load() {
 			return ErrClosed
 		}
-		if to.Node != "" && to.Node != r.id.Name {
-			return r.sendRemote(ctx, nodeNamed(to.Node), frame{kind: frameSendName, name: to.Name}, msg, all)
+		return r.sendRemote(ctx, dest, f, msg, all)
+	}
+	switch to := to.(type) {
+	case PID:
+		return r.Send(ctx, to, msg)
+	case Name:
+		if r.closed.Load() {
+			return ErrClosed
 		}
 		err := r.putName(ctx, to.Name, msg, putLocal)
 		if to.Node == "" && errors.Is(err, ErrNoProcess) {
@@ -55,6 +59,22 @@ func (r *Runtime) SendTo(ctx context.Context, to Address, msg any, flags ...node
 		return r.toNobody(err)
 	}
 	return fmt.Errorf("%w: no address", ErrNoProcess)
+}
+
+// remote is where an address on another node leads, and the head of a frame that sends there; no name for one of this
+// node, or of an earlier life of it, or of nobody.
+func (r *Runtime) remote(to Address) (dest node.ID, f frame) {
+	switch to := to.(type) {
+	case PID:
+		if to.Node != r.id.Name {
+			return to.NodeID(), frame{kind: frameSend, to: to.ID}
+		}
+	case Name:
+		if to.Node != r.id.Name {
+			return nodeNamed(to.Node), frame{kind: frameSendName, name: to.Name}
+		}
+	}
+	return node.ID{}, frame{}
 }
 
 // toNobody counts a message that found no process, and makes that no error.

@@ -151,9 +151,9 @@ func TestSEND(t *testing.T) {
 	})
 	t.Run("inbox", func(t *testing.T) {
 		places(t, func(t *testing.T, net *memNet, here, there *Runtime) {
-			in := here.NewInbox(3)
+			in := here.NewInbox(3, nil)
 			pid := there.Spawn(stay)
-			in.Monitor(pid)
+			in.Monitor(bg, pid)
 			net.settle()
 			send(t, there, in.PID(), "x")
 			net.settle()

@@ -34,6 +34,9 @@ func (g *registry) init() {
 }
 
 func (g *registry) add(name string, t reflect.Type) error {
+	if now := g.now.Load(); now.types[name] == t && now.names[t] == name {
+		return nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	old := g.now.Load()
@@ -69,4 +72,43 @@ func RegisterType[T any](r *Runtime, name string) error {
 // WithType is RegisterType as an option of New.
 func WithType[T any](name string) Option {
 	return func(r *Runtime) error { return RegisterType[T](r, name) }
+}
+
+// RegisterOwnName is RegisterType under the type's own full name, such as "github.com/me/shop.Order", unless the type
+// has a name already, or needs none: basic types, and interfaces, whose values have types of their own. It is for layers
+// that know the types of what they send, so that their users need not register them. Errors: ErrTypeTaken.
+func RegisterOwnName[T any](r *Runtime) error {
+	t := reflect.TypeFor[T]()
+	if r.types.now.Load().names[t] != "" || t.Kind() == reflect.Interface || selfEvident[t] {
+		return nil
+	}
+	return r.types.add(ownName(t), t)
+}
+
+// selfEvident are the types that CBOR tells apart by itself.
+var selfEvident = map[reflect.Type]bool{
+	reflect.TypeFor[bool](): true, reflect.TypeFor[string](): true, reflect.TypeFor[[]byte](): true,
+	reflect.TypeFor[int64](): true, reflect.TypeFor[float64](): true, reflect.TypeFor[time.Time](): true,
+	reflect.TypeFor[PID](): true, reflect.TypeFor[[]any](): true, reflect.TypeFor[map[string]any](): true,
+}
+
+// ownName is the name of a type with the path of its package.
+func ownName(t reflect.Type) string {
+	if t.Name() != "" {
+		if t.PkgPath() == "" {
+			return t.Name()
+		}
+		return t.PkgPath() + "." + t.Name()
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return "*" + ownName(t.Elem())
+	case reflect.Slice:
+		return "[]" + ownName(t.Elem())
+	case reflect.Array:
+		return fmt.Sprintf("[%d]%s", t.Len(), ownName(t.Elem()))
+	case reflect.Map:
+		return "map[" + ownName(t.Key()) + "]" + ownName(t.Elem())
+	}
+	return t.String()
 }
