@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// localPoll is how often the folder is read when no change was announced: dead processes announce nothing.
+	// localPoll is how often the folder is read where the system announces no changes.
 	localPoll = 2 * time.Second
+	// localSweep is how often it is read where the system does: dead processes announce nothing.
+	localSweep = 10 * time.Second
 	// localSettle is how long a change may be followed by others before the folder is read, so that fifty nodes that
 	// start at once cost few readings.
 	localSettle = 5 * time.Millisecond
@@ -26,6 +28,8 @@ const (
 // misleads anybody. Make one with [Local].
 type LocalStrategy struct {
 	dataDir string
+	// poll and sweep are replaced by tests.
+	poll, sweep time.Duration
 }
 
 // Local is the strategy of the nodes that share dataDir. New nodes are seen within milliseconds where the system
@@ -42,11 +46,13 @@ func (l *LocalStrategy) Run(ctx context.Context, self Self, found func([]Candida
 	}
 	w := watchFolder(meshDir(l.dataDir, self.Mesh))
 	defer w.close()
-	pause := pace.Backoff{Base: localPoll, Limit: maxBackoff}
+	pause := pace.Backoff{Base: l.poll, Limit: maxBackoff}
 	reporter := NewReporter(self, found)
 	for {
-		w.renew()
-		wait := pace.Jitter(localPoll)
+		wait := pace.Jitter(l.poll)
+		if w.renew() {
+			wait = pace.Jitter(l.sweep)
+		}
 		entries, err := List(l.dataDir, self.Mesh)
 		if err != nil {
 			fail(fmt.Errorf("local: %w", err))
@@ -90,15 +96,15 @@ func watchFolder(dir string) *folder {
 	return &folder{dir: dir, watcher: w}
 }
 
-// renew watches the folder at its path, also when it was removed and made again since.
-func (f *folder) renew() {
+// renew watches the folder at its path, also when it was removed and made again since. It says whether it can.
+func (f *folder) renew() bool {
 	if f.watcher == nil {
-		return
+		return false
 	}
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
-		return // the reading that follows reports it
+		return false // the reading that follows reports it
 	}
-	_ = f.watcher.Add(f.dir) // on failure the timer is left
+	return f.watcher.Add(f.dir) == nil
 }
 
 // wait returns true when an entry changed or d has passed, and false when ctx ended.

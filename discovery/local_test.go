@@ -103,7 +103,9 @@ func TestLocal_run(t *testing.T) {
 // TestLocal_without_announcements: where the system announces no changes, the timer finds them.
 func TestLocal_without_announcements(t *testing.T) {
 	f := &folder{dir: t.TempDir()}
-	f.renew()
+	if f.renew() {
+		t.Error("watches without a watcher")
+	}
 	if !f.wait(context.Background(), time.Millisecond) {
 		t.Error("wait ended without its context")
 	}
@@ -118,7 +120,9 @@ func TestLocal_without_announcements(t *testing.T) {
 func TestLocal_killed_process_disappears(t *testing.T) {
 	dir := t.TempDir()
 	c := startChild(t, dir, "a@h")
-	s := run(t, Local(dir), Self{Name: "me@h", Mesh: "m"})
+	local := Local(dir)
+	local.sweep = 50 * time.Millisecond
+	s := run(t, local, Self{Name: "me@h", Mesh: "m"})
 	s.await(t, "127.0.0.1:4000")
 	_ = c.cmd.Process.Kill()
 	_ = c.cmd.Wait()

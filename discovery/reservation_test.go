@@ -355,8 +355,9 @@ func TestList_fifty_fast(t *testing.T) {
 		name := fmt.Sprintf("n%02d@h", i)
 		mustPublish(t, mustReserve(t, dir, name), entry(name))
 	}
+	// The best of several: what it costs, not what else the machine is doing.
 	best := time.Hour
-	for range 5 {
+	for range 30 {
 		start := time.Now()
 		list, err := List(dir, "m")
 		if err != nil || len(list) != 50 {
