@@ -113,6 +113,27 @@ func TestNET(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
+	t.Run("NET-48_names_of_this_host", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, name := range []string{"b@h", "a@h"} {
+			e := entry(name)
+			e.Hidden = name == "b@h"
+			mustPublish(t, mustReserve(t, dir, name), e)
+		}
+		list, err := List(dir, "m")
+		if err != nil || len(list) != 2 || list[0].Name != "a@h" || list[1].Name != "b@h" || !list[1].Hidden {
+			t.Errorf("names %+v, %v", list, err)
+		}
+	})
+	t.Run("NET-50_world_without_a_host_file_is_an_error", func(t *testing.T) {
+		hosts, err := ReadHostFile(DefaultPort, filepath.Join(t.TempDir(), "none"))
+		if !errors.Is(err, ErrNoHostFile) || hosts != nil {
+			t.Errorf("hosts %v, %v", hosts, err)
+		}
+		if names := World(context.Background(), hosts, nil); len(names) != 0 {
+			t.Errorf("world %v", names)
+		}
+	})
 	t.Run("NET-51_world", func(t *testing.T) {
 		hosts := []Host{{"b", 1, 3}, {"bad", 1, 1}, {"a", 1, 1}, {"b", 2, 2}}
 		got := World(context.Background(), hosts, func(_ context.Context, addr string) (string, error) {
