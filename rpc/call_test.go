@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kith-mesh/kith/node"
@@ -63,12 +64,12 @@ func TestERPC(t *testing.T) {
 	ctx := context.Background()
 	// both runs f for a call to another node and for one to the own.
 	both := func(t *testing.T, f func(t *testing.T, s *Server, target string)) {
-		t.Run("remote", func(t *testing.T) {
+		bubble(t, "remote", func(t *testing.T) {
 			a, b, _, _ := pair(t)
 			registerCases(t, b)
 			f(t, a, nameB)
 		})
-		t.Run("local", func(t *testing.T) {
+		bubble(t, "local", func(t *testing.T) {
 			_, s := newFakeMesh().add(t, nameA)
 			registerCases(t, s)
 			f(t, s, nameA)
@@ -139,7 +140,7 @@ func TestERPC(t *testing.T) {
 		})
 	})
 
-	t.Run("ERPC-07_unknown_node", func(t *testing.T) {
+	bubble(t, "ERPC-07_unknown_node", func(t *testing.T) {
 		a, _, na, _ := pair(t)
 		err := a.Call(ctx, nameC, "kith.echo", nil, nil)
 		var ce *CallError
@@ -152,7 +153,7 @@ func TestERPC(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-07_lost_during_the_call", func(t *testing.T) {
+	bubble(t, "ERPC-07_lost_during_the_call", func(t *testing.T) {
 		a, b, na, nb := pair(t)
 		block := newBlocker()
 		register(t, b, "block", block.call)
@@ -166,7 +167,7 @@ func TestERPC(t *testing.T) {
 		if !errors.Is(err, ErrNoConnection) || !errors.As(err, &ce) || !ce.Sent || !strings.Contains(err.Error(), "connection_closed") {
 			t.Errorf("%v", err)
 		}
-		if d := time.Since(begin); d > time.Second {
+		if d := time.Since(begin); d > 0 {
 			t.Errorf("only after %s", d)
 		}
 		close(block.let)
@@ -181,7 +182,7 @@ func TestERPC(t *testing.T) {
 			if !errors.Is(err, ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%v", err)
 			}
-			if d := time.Since(begin); d < 50*time.Millisecond || d > 250*time.Millisecond {
+			if d := time.Since(begin); d != 50*time.Millisecond {
 				t.Errorf("after %s", d)
 			}
 			eventually(t, "the answer is dropped", func() bool { return s.Stats().LateAnswers == 1 })
@@ -191,13 +192,13 @@ func TestERPC(t *testing.T) {
 		})
 	})
 
-	t.Run("ERPC-08_default_timeout", func(t *testing.T) {
+	bubble(t, "ERPC-08_default_timeout", func(t *testing.T) {
 		a, b, _, _ := pair(t, WithDefaultTimeout(300*time.Millisecond))
 		block := newBlocker()
 		register(t, b, "block", block.call)
 		begin := time.Now()
 		err := a.Call(ctx, nameB, "block", 1, nil)
-		if d := time.Since(begin); !errors.Is(err, ErrTimeout) || d < 300*time.Millisecond || d > time.Second {
+		if d := time.Since(begin); !errors.Is(err, ErrTimeout) || d < 300*time.Millisecond || d > 300*time.Millisecond+sweepInterval {
 			t.Errorf("%v after %s", err, d)
 		}
 		if err := <-block.ended; err == nil {
@@ -205,7 +206,7 @@ func TestERPC(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-09_timeout_to_a_frozen_node", func(t *testing.T) {
+	bubble(t, "ERPC-09_timeout_to_a_frozen_node", func(t *testing.T) {
 		a, b, _, nb := pair(t)
 		var ran atomic.Bool
 		register(t, b, "mark", func(context.Context, int) (int, error) { ran.Store(true); return 0, nil })
@@ -213,7 +214,7 @@ func TestERPC(t *testing.T) {
 		defer thaw()
 		begin := time.Now()
 		err := a.Call(ctx, nameB, "mark", 1, nil, Timeout(500*time.Millisecond))
-		if d := time.Since(begin); !errors.Is(err, ErrTimeout) || d < 500*time.Millisecond || d > 700*time.Millisecond {
+		if d := time.Since(begin); !errors.Is(err, ErrTimeout) || d < 500*time.Millisecond || d > 500*time.Millisecond+sweepInterval {
 			t.Errorf("%v after %s", err, d)
 		}
 		if ran.Load() {
@@ -223,7 +224,7 @@ func TestERPC(t *testing.T) {
 		eventually(t, "it runs after all", ran.Load)
 	})
 
-	t.Run("ERPC-09_timeout_behind_a_full_window", func(t *testing.T) {
+	bubble(t, "ERPC-09_timeout_behind_a_full_window", func(t *testing.T) {
 		a, _, na, nb := pair(t)
 		na.window = 3
 		thaw := nb.freeze()
@@ -233,7 +234,7 @@ func TestERPC(t *testing.T) {
 			wg.Go(func() {
 				begin := time.Now()
 				err := a.Call(ctx, nameB, "kith.echo", 1, nil, Timeout(300*time.Millisecond))
-				if d := time.Since(begin); !errors.Is(err, ErrTimeout) || d > 500*time.Millisecond {
+				if d := time.Since(begin); !errors.Is(err, ErrTimeout) || d > 300*time.Millisecond+sweepInterval {
 					t.Errorf("%v after %s", err, d)
 				}
 			})
@@ -260,7 +261,7 @@ func TestERPC(t *testing.T) {
 		})
 	})
 
-	t.Run("ERPC-11_timeout_out_of_range", func(t *testing.T) {
+	bubble(t, "ERPC-11_timeout_out_of_range", func(t *testing.T) {
 		a, _, na, _ := pair(t)
 		before := na.count("request")
 		far, cancel := context.WithTimeout(ctx, 100*365*24*time.Hour)
@@ -311,7 +312,7 @@ func TestERPC(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-14_death_of_the_caller", func(t *testing.T) {
+	bubble(t, "ERPC-14_death_of_the_caller", func(t *testing.T) {
 		_, b, na, _ := pair(t)
 		a := serverOf(na)
 		block := newBlocker()
@@ -329,7 +330,7 @@ func TestERPC(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-14_death_of_a_caller_without_deadline", func(t *testing.T) {
+	bubble(t, "ERPC-14_death_of_a_caller_without_deadline", func(t *testing.T) {
 		_, b, na, _ := pair(t)
 		a := serverOf(na)
 		block := newBlocker()
@@ -342,7 +343,7 @@ func TestERPC(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-15_overload", func(t *testing.T) {
+	bubble(t, "ERPC-15_overload", func(t *testing.T) {
 		a, b, _, _ := pair(t, WithLimit(3))
 		block := newBlocker()
 		register(t, b, "block", block.call)
@@ -397,7 +398,7 @@ func TestERPC(t *testing.T) {
 		})
 	})
 
-	t.Run("ERPC-16_peer_without_calls", func(t *testing.T) {
+	bubble(t, "ERPC-16_peer_without_calls", func(t *testing.T) {
 		a, _, na, _ := pair(t)
 		na.mesh.addNode(t, nameC).silent = true
 		for range 2 { // the first opens the connection
@@ -408,7 +409,7 @@ func TestERPC(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-17_nested_calls", func(t *testing.T) {
+	bubble(t, "ERPC-17_nested_calls", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		for _, s := range []*Server{a, b} {
 			register(t, s, "bounce", func(ctx context.Context, n int) (int, error) {
@@ -440,7 +441,7 @@ func TestERPC(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-18_isolation_of_local_calls", func(t *testing.T) {
+	bubble(t, "ERPC-18_isolation_of_local_calls", func(t *testing.T) {
 		_, s := newFakeMesh().add(t, nameA)
 		register(t, s, "goid", func(context.Context, any) (string, error) { return goroutine(), nil })
 		for _, opt := range []CallOption{{}, NoTimeout()} {
@@ -462,7 +463,7 @@ func TestERPC(t *testing.T) {
 		})
 	})
 
-	t.Run("ERPC-51_no_timeout_ends_at_nodedown", func(t *testing.T) {
+	bubble(t, "ERPC-51_no_timeout_ends_at_nodedown", func(t *testing.T) {
 		a, _, na, nb := pair(t)
 		thaw := nb.freeze()
 		defer thaw()
@@ -511,7 +512,9 @@ func TestCancellation(t *testing.T) {
 }
 
 // TestFrozenPeerDelaysNobody: many callers of a node that does not read leave calls to others alone.
-func TestFrozenPeerDelaysNobody(t *testing.T) {
+func TestFrozenPeerDelaysNobody(t *testing.T) { synctest.Test(t, frozenPeerDelaysNobody) }
+
+func frozenPeerDelaysNobody(t *testing.T) {
 	a, _, na, nb := pair(t)
 	na.mesh.add(t, nameC)
 	na.window = 8
@@ -525,7 +528,7 @@ func TestFrozenPeerDelaysNobody(t *testing.T) {
 	eventually(t, "the window is full", func() bool { return na.count("request") >= 8 })
 	for range 1000 {
 		begin := time.Now()
-		if err := a.Call(context.Background(), nameC, "kith.echo", 1, nil); err != nil || time.Since(begin) > time.Second {
+		if err := a.Call(context.Background(), nameC, "kith.echo", 1, nil); err != nil || time.Since(begin) > 0 {
 			t.Fatalf("%v after %s", err, time.Since(begin))
 		}
 	}

@@ -18,7 +18,7 @@ func TestCast(t *testing.T) {
 		return got
 	}
 
-	t.Run("ERPC-21_cast", func(t *testing.T) {
+	bubble(t, "ERPC-21_cast", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		got := received(t, b)
 		if err := a.Cast(ctx, nameB, "take", "one"); err != nil {
@@ -32,7 +32,7 @@ func TestCast(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-21_cast_to_nobody", func(t *testing.T) {
+	bubble(t, "ERPC-21_cast_to_nobody", func(t *testing.T) {
 		a, b, na, _ := pair(t)
 		begin := time.Now()
 		for _, c := range []struct{ node, fn string }{{nameC, "take"}, {nameB, "no.such"}, {nameA, "no.such"}} {
@@ -40,7 +40,7 @@ func TestCast(t *testing.T) {
 				t.Errorf("%v: %v", c, err)
 			}
 		}
-		if d := time.Since(begin); d > time.Second {
+		if d := time.Since(begin); d > 0 {
 			t.Errorf("only after %s", d)
 		}
 		eventually(t, "what was lost is counted", func() bool {
@@ -58,7 +58,7 @@ func TestCast(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-21_cast_connects", func(t *testing.T) {
+	bubble(t, "ERPC-21_cast_connects", func(t *testing.T) {
 		a, _, na, _ := pair(t)
 		_, c := na.mesh.add(t, nameC)
 		got := received(t, c)
@@ -67,7 +67,7 @@ func TestCast(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-21_full_window", func(t *testing.T) {
+	bubble(t, "ERPC-21_full_window", func(t *testing.T) {
 		a, _, na, nb := pair(t)
 		na.window = 2
 		defer nb.freeze()()
@@ -80,7 +80,7 @@ func TestCast(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-21_background_is_bounded", func(t *testing.T) {
+	bubble(t, "ERPC-21_background_is_bounded", func(t *testing.T) {
 		a, _, na, _ := pair(t)
 		hold := make(chan struct{})
 		na.connecting = func() { <-hold }
@@ -95,7 +95,7 @@ func TestCast(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-23_multicast", func(t *testing.T) {
+	bubble(t, "ERPC-23_multicast", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		here, there := received(t, a), received(t, b)
 		if err := a.Multicast(ctx, []string{nameB, nameC, nameA, nameB}, "take", "m"); err != nil {
@@ -120,7 +120,7 @@ func TestCast(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-24_casts_have_no_deadline", func(t *testing.T) {
+	bubble(t, "ERPC-24_casts_have_no_deadline", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		got := make(chan bool, 1)
 		register(t, b, "deadline", func(ctx context.Context, _ any) (any, error) {
@@ -149,7 +149,7 @@ func TestMulticall(t *testing.T) {
 		return a, servers, na
 	}
 
-	t.Run("ERPC-41_order_of_the_list", func(t *testing.T) {
+	bubble(t, "ERPC-41_order_of_the_list", func(t *testing.T) {
 		a, servers, _ := mesh(t)
 		register(t, servers[nameA], "slow", func(context.Context, any) (int, error) { time.Sleep(50 * time.Millisecond); return 1, nil })
 		register(t, servers[nameB], "slow", func(context.Context, any) (int, error) { return 2, nil })
@@ -172,12 +172,12 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-43_in_parallel", func(t *testing.T) {
+	bubble(t, "ERPC-43_in_parallel", func(t *testing.T) {
 		a, _, _ := mesh(t)
 		list := []string{nameA, nameB, nameC, nameA, nameB, nameC, nameA, nameB, nameC, nameA, nameB, nameC}
 		begin := time.Now()
 		replies, err := a.Multicall(ctx, list, "kith.sleep", 200)
-		if err != nil || time.Since(begin) > time.Second {
+		if err != nil || time.Since(begin) != 200*time.Millisecond {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 		for _, r := range replies {
@@ -187,14 +187,14 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-44_one_deadline", func(t *testing.T) {
+	bubble(t, "ERPC-44_one_deadline", func(t *testing.T) {
 		a, servers, _ := mesh(t)
 		register(t, servers[nameB], "mixed", func(ctx context.Context, _ any) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
 		register(t, servers[nameA], "mixed", func(ctx context.Context, _ any) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
 		register(t, servers[nameC], "mixed", func(context.Context, any) (int, error) { return 3, nil })
 		begin := time.Now()
 		replies, err := a.Multicall(ctx, []string{nameB, nameC, nameA}, "mixed", nil, Timeout(200*time.Millisecond))
-		if d := time.Since(begin); err != nil || d < 200*time.Millisecond || d > 400*time.Millisecond {
+		if d := time.Since(begin); err != nil || d != 200*time.Millisecond {
 			t.Fatalf("%v after %s", err, d)
 		}
 		if !errors.Is(replies[0].Err, ErrTimeout) || replies[1].Err != nil || !errors.Is(replies[2].Err, ErrTimeout) {
@@ -202,7 +202,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-45_dead_nodes_fill_their_own_slot", func(t *testing.T) {
+	bubble(t, "ERPC-45_dead_nodes_fill_their_own_slot", func(t *testing.T) {
 		a, _, na := mesh(t)
 		na.mesh.addNode(t, "x@127.0.0.1").refuse = node.ErrNotConnected
 		replies, err := a.Multicall(ctx, []string{"gone@127.0.0.1", nameB, "x@127.0.0.1", nameA}, "name", nil)
@@ -220,7 +220,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-45_frozen_node_delays_nobody", func(t *testing.T) {
+	bubble(t, "ERPC-45_frozen_node_delays_nobody", func(t *testing.T) {
 		a, _, na := mesh(t)
 		na.window = 1
 		defer na.mesh.nodes[nameB].freeze()()
@@ -228,7 +228,7 @@ func TestMulticall(t *testing.T) {
 		begin := time.Now()
 		for r, err := range a.MulticallSeq(ctx, []string{nameB, nameC}, "name", nil, Timeout(300*time.Millisecond)) {
 			switch {
-			case r.Node == nameC && (err != nil || time.Since(begin) > 200*time.Millisecond):
+			case r.Node == nameC && (err != nil || time.Since(begin) > 0):
 				t.Errorf("%v after %s", err, time.Since(begin))
 			case r.Node == nameB && !errors.Is(err, ErrTimeout):
 				t.Errorf("%v", err)
@@ -236,7 +236,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-45_node_without_calls_delays_nobody", func(t *testing.T) {
+	bubble(t, "ERPC-45_node_without_calls_delays_nobody", func(t *testing.T) {
 		a, _, na := mesh(t)
 		na.mesh.addNode(t, "old@127.0.0.1").silent = true
 		if _, err := na.connect("old@127.0.0.1"); err != nil {
@@ -244,17 +244,17 @@ func TestMulticall(t *testing.T) {
 		}
 		begin := time.Now()
 		for r, err := range a.MulticallSeq(ctx, []string{"old@127.0.0.1", nameB}, "name", nil) {
-			if r.Node == nameB && (err != nil || time.Since(begin) > na.mesh.grace) {
+			if r.Node == nameB && (err != nil || time.Since(begin) > 0) {
 				t.Errorf("%v after %s", err, time.Since(begin))
 			}
 		}
 		begin = time.Now()
-		if err := a.Cast(ctx, "old@127.0.0.1", "name", nil); err != nil || time.Since(begin) > na.mesh.grace {
+		if err := a.Cast(ctx, "old@127.0.0.1", "name", nil); err != nil || time.Since(begin) > 0 {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 	})
 
-	t.Run("ERPC-46_mixed_outcomes", func(t *testing.T) {
+	bubble(t, "ERPC-46_mixed_outcomes", func(t *testing.T) {
 		a, servers, na := mesh(t)
 		na.mesh.addNode(t, "old@127.0.0.1").silent = true
 		register(t, servers[nameA], "mix", func(context.Context, any) (int, error) { return 0, Errorf("mine", "x") })
@@ -271,7 +271,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-47_bad_list", func(t *testing.T) {
+	bubble(t, "ERPC-47_bad_list", func(t *testing.T) {
 		a, _, na := mesh(t)
 		before := na.count("request")
 		if _, err := a.Multicall(ctx, []string{nameB, "?"}, "name", nil); !errors.Is(err, ErrBadArgument) {
@@ -287,14 +287,14 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-48_empty_list", func(t *testing.T) {
+	bubble(t, "ERPC-48_empty_list", func(t *testing.T) {
 		a, _, _ := mesh(t)
 		if replies, err := a.Multicall(ctx, []string{}, "name", nil); err != nil || len(replies) != 0 {
 			t.Errorf("%v, %v", replies, err)
 		}
 	})
 
-	t.Run("ERPC-49_no_stray_answers", func(t *testing.T) {
+	bubble(t, "ERPC-49_no_stray_answers", func(t *testing.T) {
 		a, servers, _ := mesh(t)
 		var wg sync.WaitGroup
 		for _, s := range servers {
@@ -317,13 +317,17 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("MulticallSeq_in_order_of_completion", func(t *testing.T) {
+	bubble(t, "MulticallSeq_in_order_of_completion", func(t *testing.T) {
 		a, servers, _ := mesh(t)
 		order := []string{nameC, nameA, nameB}
 		for i, name := range order {
-			register(t, servers[name], "ranked", func(context.Context, any) (int, error) {
-				time.Sleep(time.Duration(i) * 50 * time.Millisecond)
-				return i, nil
+			register(t, servers[name], "ranked", func(ctx context.Context, _ any) (int, error) {
+				select {
+				case <-time.After(time.Duration(i) * 50 * time.Millisecond):
+					return i, nil
+				case <-ctx.Done():
+					return 0, ctx.Err()
+				}
 			})
 		}
 		var got []string
@@ -343,7 +347,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("RPC-05_no_list_means_all", func(t *testing.T) {
+	bubble(t, "RPC-05_no_list_means_all", func(t *testing.T) {
 		a, _, _ := mesh(t)
 		replies, err := a.Multicall(ctx, nil, "name", nil)
 		if err != nil || len(replies) != 3 || replies[0].Node != nameA || replies[1].Node != nameB || replies[2].Node != nameC {
@@ -351,7 +355,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("RPC-12_spread", func(t *testing.T) {
+	bubble(t, "RPC-12_spread", func(t *testing.T) {
 		a, _, _ := mesh(t)
 		squares := make([]int, 10)
 		for i := range squares {
@@ -373,7 +377,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	t.Run("with_middleware", func(t *testing.T) {
+	bubble(t, "with_middleware", func(t *testing.T) {
 		count := 0
 		var mu sync.Mutex
 		m := newFakeMesh()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -353,6 +354,12 @@ func (n *fakeNode) count(kind string) int {
 var frameNames = map[frameKind]string{
 	frameHello: "hello", frameRequest: "request", frameAnswer: "answer", frameFailure: "failure",
 	frameCancel: "cancel", frameItem: "item", frameEnd: "end", frameCredit: "credit", frameOpened: "opened",
+}
+
+// bubble runs a subtest in which time passes only while everybody waits, so that its durations are exact.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
 // pair is two connected nodes, a and b.

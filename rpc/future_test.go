@@ -29,7 +29,7 @@ func TestFuture(t *testing.T) {
 		return f
 	}
 
-	t.Run("ERPC-25_errors_surface_later", func(t *testing.T) {
+	bubble(t, "ERPC-25_errors_surface_later", func(t *testing.T) {
 		a, _, na, _ := pair(t)
 		na.mesh.addNode(t, "x@127.0.0.1").refuse = node.ErrRefused
 		for _, target := range []string{nameC, "x@127.0.0.1"} {
@@ -46,7 +46,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-26_any_order", func(t *testing.T) {
+	bubble(t, "ERPC-26_any_order", func(t *testing.T) {
 		a, _, na, _ := pair(t)
 		na.mesh.add(t, nameC)
 		var futures []*Future
@@ -64,7 +64,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-27_receive_abandons", func(t *testing.T) {
+	bubble(t, "ERPC-27_receive_abandons", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		for _, s := range []*Server{a, b} {
 			block := newBlocker()
@@ -84,7 +84,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-28_wait_keeps", func(t *testing.T) {
+	bubble(t, "ERPC-28_wait_keeps", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		block := newBlocker()
 		register(t, b, "block", block.call)
@@ -100,7 +100,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-29_check", func(t *testing.T) {
+	bubble(t, "ERPC-29_check", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		block := newBlocker()
 		register(t, b, "block", block.call)
@@ -116,7 +116,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-30_taken_once", func(t *testing.T) {
+	bubble(t, "ERPC-30_taken_once", func(t *testing.T) {
 		a, _, _, _ := pair(t)
 		f := start(t, a, nameB, "kith.echo", 7)
 		var taken, refused atomic.Int32
@@ -137,7 +137,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-31_any_goroutine", func(t *testing.T) {
+	bubble(t, "ERPC-31_any_goroutine", func(t *testing.T) {
 		a, _, _, _ := pair(t)
 		f := start(t, a, nameB, "kith.echo", 7)
 		errs := make(chan error)
@@ -147,7 +147,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-32_validated_up_front", func(t *testing.T) {
+	bubble(t, "ERPC-32_validated_up_front", func(t *testing.T) {
 		a, _, _, _ := pair(t)
 		for _, err := range []error{
 			second(a.Go(ctx, nameB, "no such", nil)), second(a.Go(ctx, nameB, "x", make(chan int))),
@@ -159,7 +159,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("deadline", func(t *testing.T) {
+	bubble(t, "deadline", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		block := newBlocker()
 		register(t, b, "block", block.call)
@@ -176,7 +176,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("cancelled", func(t *testing.T) {
+	bubble(t, "cancelled", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		block := newBlocker()
 		register(t, b, "block", block.call)
@@ -193,7 +193,7 @@ func TestFuture(t *testing.T) {
 		<-block.ended
 	})
 
-	t.Run("lost", func(t *testing.T) {
+	bubble(t, "lost", func(t *testing.T) {
 		a, b, na, _ := pair(t)
 		block := newBlocker()
 		register(t, b, "block", block.call)
@@ -206,7 +206,7 @@ func TestFuture(t *testing.T) {
 		close(block.let)
 	})
 
-	t.Run("abandoned_while_connecting", func(t *testing.T) {
+	bubble(t, "abandoned_while_connecting", func(t *testing.T) {
 		a, _, na, _ := pair(t)
 		_, c := na.mesh.add(t, nameC)
 		block := newBlocker()
@@ -227,7 +227,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	t.Run("closed", func(t *testing.T) {
+	bubble(t, "closed", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		block := newBlocker()
 		register(t, b, "block", block.call)
@@ -264,7 +264,7 @@ func TestCollection(t *testing.T) {
 		}
 	}
 
-	t.Run("ERPC-33_a_labelled_set", func(t *testing.T) {
+	bubble(t, "ERPC-33_a_labelled_set", func(t *testing.T) {
 		_, c, add := setup(t)
 		f := add("x", 1)
 		add("y", 1)
@@ -283,7 +283,7 @@ func TestCollection(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-34_order_of_completion", func(t *testing.T) {
+	bubble(t, "ERPC-34_order_of_completion", func(t *testing.T) {
 		_, c, add := setup(t)
 		add("third", 120)
 		add("first", 1)
@@ -300,7 +300,7 @@ func TestCollection(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-35_empty", func(t *testing.T) {
+	bubble(t, "ERPC-35_empty", func(t *testing.T) {
 		_, c, add := setup(t)
 		begin := time.Now()
 		for range 2 {
@@ -318,12 +318,12 @@ func TestCollection(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if time.Since(begin) > time.Second {
+		if time.Since(begin) > 2*time.Millisecond {
 			t.Error("it waited")
 		}
 	})
 
-	t.Run("ERPC-37_wait_abandons_none", func(t *testing.T) {
+	bubble(t, "ERPC-37_wait_abandons_none", func(t *testing.T) {
 		_, c, add := setup(t)
 		add("x", 100)
 		if _, err := c.Wait(short(t, 10*time.Millisecond)); !errors.Is(err, ErrNoResponse) {
@@ -334,7 +334,7 @@ func TestCollection(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-38_failures_are_responses", func(t *testing.T) {
+	bubble(t, "ERPC-38_failures_are_responses", func(t *testing.T) {
 		a, c, add := setup(t)
 		add("good", 50)
 		f, err := a.Go(ctx, nameB, "no.such", nil)
@@ -350,7 +350,7 @@ func TestCollection(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-39_one_deadline_for_many", func(t *testing.T) {
+	bubble(t, "ERPC-39_one_deadline_for_many", func(t *testing.T) {
 		_, c, add := setup(t)
 		add("a", 1)
 		add("b", 30)
@@ -372,7 +372,7 @@ func TestCollection(t *testing.T) {
 		}
 	})
 
-	t.Run("ERPC-40_many_takers_all_learn_of_the_end", func(t *testing.T) {
+	bubble(t, "ERPC-40_many_takers_all_learn_of_the_end", func(t *testing.T) {
 		_, c, add := setup(t)
 		for range 20 {
 			add("x", 20)

@@ -30,7 +30,7 @@ func TestIdempotencyKey(t *testing.T) {
 		return a, b, &ran, let
 	}
 
-	t.Run("once_for_many_callers", func(t *testing.T) {
+	bubble(t, "once_for_many_callers", func(t *testing.T) {
 		a, b, ran, let := setup(t)
 		var wg sync.WaitGroup
 		for i := range 20 {
@@ -59,7 +59,7 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 	})
 
-	t.Run("a_retry_after_a_timeout_gets_the_answer", func(t *testing.T) {
+	bubble(t, "a_retry_after_a_timeout_gets_the_answer", func(t *testing.T) {
 		a, _, ran, let := setup(t)
 		err := a.Call(ctx, nameB, "pay", 5, nil, IdempotencyKey("k"), Timeout(50*time.Millisecond))
 		if !errors.Is(err, ErrTimeout) {
@@ -76,7 +76,7 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 	})
 
-	t.Run("errors_are_answers", func(t *testing.T) {
+	bubble(t, "errors_are_answers", func(t *testing.T) {
 		a, _, ran, _ := setup(t)
 		for range 3 {
 			if err := a.Call(ctx, nameB, "refuse", nil, nil, IdempotencyKey("k")); ErrorKind(err) != "funds" {
@@ -88,7 +88,7 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 	})
 
-	t.Run("json_after_cbor", func(t *testing.T) {
+	bubble(t, "json_after_cbor", func(t *testing.T) {
 		a, b, _, _ := setup(t)
 		register(t, b, "point", func(context.Context, any) (point, error) { return point{1, 2}, nil })
 		if _, err := Call[any, point](ctx, a, nameB, "point", nil, IdempotencyKey("k")); err != nil {
@@ -106,7 +106,7 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 	})
 
-	t.Run("full_is_said", func(t *testing.T) {
+	bubble(t, "full_is_said", func(t *testing.T) {
 		a, _, ran, _ := setup(t, WithWindow(time.Hour, 2, 0))
 		for _, k := range []string{"1", "2"} {
 			_ = a.Call(ctx, nameB, "refuse", nil, nil, IdempotencyKey(k))
@@ -119,7 +119,7 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 	})
 
-	t.Run("after_the_window", func(t *testing.T) {
+	bubble(t, "after_the_window", func(t *testing.T) {
 		a, _, ran, _ := setup(t, WithWindow(time.Millisecond, 0, 0))
 		eventually(t, "it runs again", func() bool {
 			_ = a.Call(ctx, nameB, "refuse", nil, nil, IdempotencyKey("k"))
@@ -127,7 +127,7 @@ func TestIdempotencyKey(t *testing.T) {
 		})
 	})
 
-	t.Run("bad_keys", func(t *testing.T) {
+	bubble(t, "bad_keys", func(t *testing.T) {
 		a, _, _, _ := setup(t)
 		for _, k := range []string{"", strings.Repeat("k", 256)} {
 			if err := a.Call(ctx, nameB, "refuse", nil, nil, IdempotencyKey(k)); !errors.Is(err, ErrBadArgument) {
@@ -136,14 +136,14 @@ func TestIdempotencyKey(t *testing.T) {
 		}
 	})
 
-	t.Run("unknown_function", func(t *testing.T) {
+	bubble(t, "unknown_function", func(t *testing.T) {
 		a, _, _, _ := setup(t)
 		if err := a.Call(ctx, nameB, "no.such", nil, nil, IdempotencyKey("k")); !errors.Is(err, ErrNoFunction) {
 			t.Errorf("%v", err)
 		}
 	})
 
-	t.Run("within_the_limit_of_the_function", func(t *testing.T) {
+	bubble(t, "within_the_limit_of_the_function", func(t *testing.T) {
 		a, b, _, _ := setup(t)
 		block := newBlocker()
 		register(t, b, "one", block.call, MaxConcurrent(1))

@@ -29,7 +29,7 @@ func TestStream(t *testing.T) {
 	ctx := context.Background()
 	both := func(t *testing.T, f func(t *testing.T, a, s *Server)) {
 		for _, target := range []string{nameA, nameB} {
-			t.Run(target, func(t *testing.T) {
+			bubble(t, target, func(t *testing.T) {
 				a, b, _, _ := pair(t)
 				f(t, a, map[string]*Server{nameA: a, nameB: b}[target])
 			})
@@ -134,7 +134,7 @@ func TestStream(t *testing.T) {
 		})
 	})
 
-	t.Run("lost", func(t *testing.T) {
+	bubble(t, "lost", func(t *testing.T) {
 		a, b, na, _ := pair(t)
 		ended := make(chan error, 1)
 		serveStream(t, b, "quiet", func(fctx context.Context, _ int) iter.Seq2[int, error] {
@@ -156,7 +156,7 @@ func TestStream(t *testing.T) {
 		<-ended
 	})
 
-	t.Run("deadlines", func(t *testing.T) {
+	bubble(t, "deadlines", func(t *testing.T) {
 		a, b, _, nb := pair(t, WithDefaultTimeout(100*time.Millisecond))
 		serveStream(t, b, "slow", func(fctx context.Context, ms int) iter.Seq2[int, error] {
 			return func(yield func(int, error) bool) {
@@ -214,7 +214,7 @@ func TestStream(t *testing.T) {
 		})
 	})
 
-	t.Run("mistakes_and_the_end", func(t *testing.T) {
+	bubble(t, "mistakes_and_the_end", func(t *testing.T) {
 		a, _, _, _ := pair(t)
 		for _, err := range a.Stream(ctx, nameB, "no such", nil) {
 			if !errors.Is(err, ErrBadArgument) {
