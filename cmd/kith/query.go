@@ -161,7 +161,7 @@ func (q *query) anyVisible(ctx context.Context) (string, error) {
 		case <-settled:
 			// Everybody who answers has a route by now. Once more, for a route that has just come.
 			if _, more := q.nextVisible(asked); pending == 0 && !more {
-				return "", q.explain(nobody(q.cfg))
+				return "", q.nobody()
 			}
 			settled = nil
 			go func() { <-time.After(time.Second); cancel() }()
@@ -208,17 +208,29 @@ func (q *query) entry(name string) (discovery.Entry, bool) {
 	return entries[i], true
 }
 
+// nobody is the error when no visible node was found, or none that became a peer.
+func (q *query) nobody() error {
+	if why := q.refusals(); why != "" {
+		return fmt.Errorf("no node of the mesh %q could be asked: %s", q.cfg.Mesh, why)
+	}
+	return nobody(q.cfg)
+}
+
 // explain adds to an error why nodes that were found did not become peers.
 func (q *query) explain(err error) error {
+	if why := q.refusals(); why != "" {
+		return fmt.Errorf("%w (%s)", err, why)
+	}
+	return err
+}
+
+// refusals says why nodes that were found did not become peers; it is empty when there were none.
+func (q *query) refusals() string {
 	var why []string
 	for _, r := range q.node.Report().Refusals {
-		where := strings.TrimSpace(r.Addr + " " + r.Name)
-		why = append(why, fmt.Sprintf("%s: %s", where, r.Why))
+		why = append(why, strings.TrimSpace(r.Addr+" "+r.Name)+": "+r.Why)
 	}
-	if len(why) == 0 {
-		return err
-	}
-	return fmt.Errorf("%w (%s)", err, strings.Join(why, "; "))
+	return strings.Join(why, "; ")
 }
 
 // askVisible calls a function on visible nodes, one after another, until one of them can answer it: others may be
