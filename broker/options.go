@@ -129,7 +129,7 @@ func (b *Broker) serverOptions(port int, routes []seed) (*server.Options, error)
 	}
 	ping, pings, writeDeadline := routeTimeouts(b.cfg.TickWindow)
 	app, ctl, sys := server.NewAccount(string(App)), server.NewAccount(string(Control)), server.NewAccount(systemAccount)
-	store, err := storeAccount()
+	store, err := storeAccount(sys)
 	if err != nil {
 		return nil, err
 	}

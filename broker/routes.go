@@ -139,7 +139,7 @@ type seed struct {
 // nextSeeds returns the seeds for addrs, without repetitions: those of now where they stay, new ones for what is new or
 // to start afresh. The caller holds b.reload, or is alone.
 func (b *Broker) nextSeeds(addrs, afresh []string) ([]seed, error) {
-	addrs = append(slices.Clone(addrs), b.cfg.Store.others()...)
+	addrs = append(slices.Clone(addrs), b.cfg.Store.all()...)
 	next := make([]seed, 0, len(addrs))
 	for _, addr := range addrs {
 		same := func(s seed) bool { return s.addr == addr }

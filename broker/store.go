@@ -70,24 +70,41 @@ func (s *StoreConfig) check(serverName string) error {
 	return nil
 }
 
-// others lists the addresses of the other stores. They are always dialled: a server that knows fewer could believe that
-// it is one of two.
-func (s *StoreConfig) others() []string {
+// all lists the addresses of all stores, this one included. They are always dialled, and their number is what the
+// agreement starts from: a server that knew fewer could believe that two are the whole. Dialling itself is noticed by the
+// server, and dropped.
+func (s *StoreConfig) all() []string {
 	if s == nil {
 		return nil
 	}
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
-		if name != s.Name {
-			list = append(list, s.Nodes[name])
-		}
-	}
-	return list
+	return slices.Sorted(maps.Values(s.Nodes))
 }
 
-// storeAccount makes the account with JetStream allowed in it. The server keeps what allows it in a field that only its
-// configuration's text can set.
-func storeAccount() (*server.Account, error) {
+// jetStreamAPI is where JetStream takes requests; it lives in the system account.
+const jetStreamAPI = "$JS.API.>"
+
+// storeAccount makes the account with JetStream allowed in it, and with the way to JetStream's interface: on a server
+// that runs none, a reload of the routes would lose the way that the server makes by itself. What allows JetStream is kept
+// in a field that only the text of a configuration can set.
+func storeAccount(sys *server.Account) (*server.Account, error) {
+	store, err := jetStreamAccount()
+	if err != nil {
+		return nil, err
+	}
+	if err := sys.AddServiceExport(jetStreamAPI, nil); err != nil {
+		return nil, fmt.Errorf("offering the stores' interface: %w", err)
+	}
+	if err := store.AddServiceImport(sys, jetStreamAPI, jetStreamAPI); err != nil {
+		return nil, fmt.Errorf("taking the stores' interface: %w", err)
+	}
+	// JetStream must see which account asks.
+	if err := store.SetServiceImportSharing(sys, jetStreamAPI, true); err != nil {
+		return nil, fmt.Errorf("taking the stores' interface: %w", err)
+	}
+	return store, nil
+}
+
+func jetStreamAccount() (*server.Account, error) {
 	var opts server.Options
 	text := fmt.Sprintf("accounts { %s { jetstream: enabled } }", Store)
 	if err := opts.ProcessConfigString(text); err != nil {
@@ -167,4 +184,3 @@ func (b *Broker) accountUsers(accounts ...*server.Account) []*server.User {
 
 // knownAccount says whether in-process connections to an account are given out.
 func knownAccount(a Account) bool { return a == App || a == Control || a == Store }
-

@@ -3,7 +3,9 @@ package broker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,13 +112,16 @@ func TestStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A reload of the routes leaves the stores' data and service alone.
-	for _, b := range stores {
-		if err := b.SetRoutes([]string{plain[0].Addr()}); err != nil {
+	for _, b := range append(plain, slices.Collect(maps.Values(stores))...) {
+		if err := b.SetRoutes([]string{addrs[0], plain[0].Addr()}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := kv.Put(ctx, "other", []byte("x")); err != nil {
 		t.Fatal(err)
+	}
+	if err := plain[1].WaitStore(ctx); err != nil {
+		t.Fatal("after a reload:", err)
 	}
 	for name, b := range stores {
 		if b.server.JetStreamIsStreamLeader(string(Store), "KV_names") {

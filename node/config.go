@@ -42,6 +42,10 @@ type Config struct {
 	Hidden bool
 	// AutoConnect says when a session opens unasked: AutoAlways (the zero value), AutoOnce or AutoNever.
 	AutoConnect AutoConnect
+	// Store maps the names of the mesh's store nodes to their addresses, HOST:PORT: 3 or 5 of them, the same list on each.
+	// A node that finds its own name here keeps streams and buckets for the mesh, in DataDir, and listens at that
+	// address. Empty: this node is no store.
+	Store map[string]string
 	// Allow and Deny are patterns as of path.Match, on node names. A node that matches Deny, or that does not match
 	// Allow where Allow is not empty, is refused, whoever calls.
 	Allow, Deny []string
@@ -83,6 +87,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if len(c.Cookie) < minCookie && !c.Plaintext {
 		return c, fmt.Errorf("%w: cookie has %d bytes, at least %d are needed", ErrBadArgument, len(c.Cookie), minCookie)
+	}
+	if err := c.checkStore(); err != nil {
+		return c, err
 	}
 	setDefault(&c.Mesh, defaultMesh)
 	setDefault(&c.Listen, "127.0.0.1:0")

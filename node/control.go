@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -52,6 +53,7 @@ type controller struct {
 	checks    sync.WaitGroup
 	waiters   map[membership.ID][]chan error
 	byes      map[uint64]chan struct{}
+	announcer announcer
 	pings     map[uint64]chan struct{} // by the token of a probe
 	pending   atomic.Int32             // nodes that should be connected and are not yet
 }
@@ -65,7 +67,7 @@ func newController(n *Node) *controller {
 		work: queue.New[func(*membership.Table, time.Time)](),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 		sessions: map[uint64]*session{}, routes: map[string]bool{}, gaveUp: map[string]bool{}, verifying: map[membership.ID]bool{},
-		waiters: map[membership.ID][]chan error{}, byes: map[uint64]chan struct{}{},
+		waiters: map[membership.ID][]chan error{}, byes: map[uint64]chan struct{}{}, announcer: announcer{lives: map[string]uint64{}},
 		pings: map[uint64]chan struct{}{},
 	}
 	c.table = membership.New(membership.Config{
@@ -124,7 +126,7 @@ func (c *controller) run() {
 		}
 		c.listen()
 		now := time.Now()
-		next := c.settleRoutes(now, c.table.Tick(now))
+		next := c.announce(now, c.settleRoutes(now, c.table.Tick(now)))
 		timer.Reset(time.Until(next))
 		c.n.shadows.Store(int32(c.table.Shadows()))
 		if p := int32(c.table.Pending()); c.pending.Swap(p) != p {
@@ -170,6 +172,7 @@ func (c *controller) message(m *nats.Msg) {
 		close(answer)
 		delete(c.pings, msg.Token)
 	}
+	c.learnStore(time.Now(), msg.From)
 	c.table.Receive(time.Now(), msg, false)
 }
 
@@ -183,7 +186,8 @@ func (c *controller) nobody(inc uint64) {
 	}
 	c.refreshRoutes()
 	visible, hidden := serverName(ID(id), false), serverName(ID(id), true)
-	if c.routes[visible] || c.routes[hidden] || c.gaveUp[visible] || c.gaveUp[hidden] {
+	if c.routes[visible] || c.routes[hidden] || c.routes[id.Name] ||
+		c.gaveUp[visible] || c.gaveUp[hidden] || c.gaveUp[id.Name] {
 		return
 	}
 	addr := c.table.Addr(id)
@@ -201,6 +205,9 @@ func (c *controller) verify(id membership.ID, addr string) {
 	defer cancel()
 	found, err := broker.Probe(ctx, addr, c.n.probeConfig())
 	there, _, _ := parseServerName(found.ServerName)
+	if there.Incarnation == 0 {
+		there.Incarnation = id.Incarnation // a store's server does not say; its ticks will
+	}
 	silent := ctx.Err() != nil && c.n.ctx.Err() == nil // asked now: the context ends with this function
 	c.do(func(t *membership.Table, now time.Time) {
 		delete(c.verifying, id)
@@ -236,7 +243,7 @@ func (c *controller) route(e broker.RouteEvent) {
 		if !e.ByPeer && e.Reason != broker.CloseDuplicate {
 			c.gaveUp[e.Remote] = true
 		}
-		if id, _, ok := parseServerName(e.Remote); ok && e.ByPeer {
+		if id, _, ok := c.identify(e.Remote); ok && e.ByPeer {
 			c.table.Suspect(time.Now(), id)
 		}
 		c.dirty = true
@@ -267,14 +274,17 @@ func (c *controller) refreshRoutes() {
 		if !c.routes[r.ServerName] {
 			delete(c.gaveUp, r.ServerName)
 		}
-		if id, hidden, ok := parseServerName(r.ServerName); ok {
+		if id, hidden, ok := c.identify(r.ServerName); ok {
 			c.table.Seen(now, wire.Info{Name: id.Name, Incarnation: id.Incarnation, Hidden: hidden})
 		}
 	}
 	for name := range c.routes {
-		if id, _, ok := parseServerName(name); ok && !current[name] {
+		if id, _, ok := c.identify(name); ok && !current[name] {
 			c.table.Gone(now, id, !c.gaveUp[name])
 		}
+	}
+	if !maps.Equal(c.routes, current) {
+		c.announcer.changed(now)
 	}
 	c.routes = current
 	names := make(map[string]bool, len(current))
@@ -306,7 +316,7 @@ func (c *controller) opened(s *session) {
 func (c *controller) end(conn uint64, why membership.Why) {
 	c.do(func(t *membership.Table, now time.Time) {
 		if s := c.sessions[conn]; s != nil && why == membership.Shutdown {
-			c.n.keeper.forget(serverName(s.peer.ID, s.info.Hidden))
+			c.n.keeper.forget(serverOf(s.info))
 		}
 		delete(c.sessions, conn)
 		t.End(now, conn, why)

@@ -64,7 +64,7 @@ func (k *keeper) know(i wire.Info) {
 	if i.Addr == "" || i.Hidden {
 		return
 	}
-	server := serverName(ID{i.Name, i.Incarnation}, i.Hidden)
+	server := serverOf(i)
 	k.do(func() {
 		c := k.contact(i.Addr, sourcePeer)
 		c.server, c.node, c.known, c.good = server, i.Name, true, time.Now()
@@ -260,7 +260,7 @@ func (k *keeper) answered(now time.Time, c *contact, found broker.Probed, err er
 	case !ok:
 		k.refused(c, broker.ErrNotNode)
 		c.good, c.next = time.Time{}, now.Add(maxPause)
-	case ID(id) == k.n.id:
+	case ID(id) == k.n.id, id.Incarnation == 0 && id.Name == k.n.id.Name && k.n.isStore():
 		c.sources = map[string]bool{} // ourselves
 		c.good, c.next = time.Time{}, now.Add(maxPause)
 	case id.Name == k.n.id.Name:

@@ -21,7 +21,8 @@ func ParseName(full string) (name, host string, err error) {
 }
 
 // The broker's server carries the node's identity in its name, so that a route tells who is at its other end:
-// NAME@HOST#INCARNATION, with #h behind it for a hidden node.
+// NAME@HOST#INCARNATION, with #h behind it for a hidden node. A store's server has the name alone, since JetStream's
+// agreement knows it by that; its incarnation comes by announcement.
 const hiddenSuffix = "#h"
 
 func serverName(id ID, hidden bool) string {
@@ -35,8 +36,12 @@ func serverName(id ID, hidden bool) string {
 func parseServerName(s string) (id membership.ID, hidden, ok bool) {
 	s, hidden = strings.CutSuffix(s, hiddenSuffix)
 	name, hex, found := strings.Cut(s, "#")
+	if !found {
+		_, _, err := ParseName(name)
+		return membership.ID{Name: name}, hidden, err == nil // a store
+	}
 	inc, err := strconv.ParseUint(hex, 16, 64)
-	if !found || err != nil || inc == 0 {
+	if err != nil || inc == 0 {
 		return membership.ID{}, false, false
 	}
 	if _, _, err := ParseName(name); err != nil {

@@ -98,6 +98,9 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.dispatcher = newDispatcher(n)
 	n.info = wire.Info{Name: n.id.Name, Incarnation: n.id.Incarnation, Hidden: n.cfg.Hidden, Version: n.cfg.Version}
+	if n.isStore() {
+		n.info.Features = []string{featureStore}
+	}
 	n.control = newController(n)
 	if err := n.startBroker(ctx); err != nil {
 		return err
@@ -137,7 +140,7 @@ func (n *Node) reserve() error {
 
 func (n *Node) startBroker(ctx context.Context) error {
 	b, err := broker.Start(ctx, broker.Config{
-		Mesh: n.cfg.Mesh, ServerName: serverName(n.id, n.cfg.Hidden), Listen: n.cfg.Listen, Advertise: n.cfg.Advertise,
+		Mesh: n.cfg.Mesh, ServerName: serverOf(n.info), Store: n.storeConfig(), Listen: n.cfg.Listen, Advertise: n.cfg.Advertise,
 		Cookie: n.cfg.Cookie, Plaintext: n.cfg.Plaintext, SNI: sni(n.id), TickWindow: 4 * n.cfg.Tick,
 		OnRoute: n.control.onRoute, Log: n.log.With().Str("part", "broker").Logger(),
 	})

@@ -86,7 +86,7 @@ func (n *Node) Report() Report {
 		id := ID(membership.IDOf(s.Info))
 		r.Peers = append(r.Peers, PeerReport{
 			ID: id, Hidden: s.Info.Hidden, Connected: s.Phase == membership.Up, Conn: s.Conn, Since: s.Since, Heard: s.Heard,
-			Missed: s.Missed, RTT: s.RTT, Tick: s.Interval, Addr: s.Info.Addr, Routed: routed[serverName(id, s.Info.Hidden)],
+			Missed: s.Missed, RTT: s.RTT, Tick: s.Interval, Addr: s.Info.Addr, Routed: routed[serverOf(s.Info)],
 			Previous: Reason(s.Prev), Ended: s.PrevEnd,
 		})
 	}
