@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -269,8 +270,12 @@ func (c *controller) refreshRoutes() {
 	now := time.Now()
 	c.dirty, c.looked, c.lookCost = false, now, now.Sub(began)
 	current := make(map[string]bool, len(list))
+	names := make(map[string]bool, len(list))
 	for _, r := range list {
 		current[r.ServerName] = true
+		// Where both sides dialled at the same moment, one account's connection can be lost for good: no session can open
+		// over what is left, so the keeper must dial that node as if there were no route.
+		names[r.ServerName] = slices.Contains(r.Accounts, broker.App) && slices.Contains(r.Accounts, broker.Control)
 		if !c.routes[r.ServerName] {
 			delete(c.gaveUp, r.ServerName)
 		}
@@ -287,10 +292,6 @@ func (c *controller) refreshRoutes() {
 		c.announcer.changed(now)
 	}
 	c.routes = current
-	names := make(map[string]bool, len(current))
-	for name := range current {
-		names[name] = true
-	}
 	c.n.routed.Store(&names)
 	c.n.changed()
 }
