@@ -298,10 +298,12 @@ func (m *mesh) ok(args ...string) string {
 	return r.out
 }
 
-// until runs a check again and again until it holds. It is for what only a command can tell.
+// until asks again and again, a few times a second, until the answer is yes. It is for what no line announces.
 func (m *mesh) until(what string, holds func() bool) {
 	m.t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); !holds(); <-again.C {
 		if time.Now().After(deadline) {
 			m.t.Fatalf("never came to be so: %s", what)
 		}
