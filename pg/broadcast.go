@@ -58,15 +58,16 @@ func (s *Scope) Broadcast(ctx context.Context, group string, msg any) (Delivery,
 	if err != nil {
 		return Delivery{}, err
 	}
-	p.buf = appendKey(appendHeader(p.buf[:0], kindMessage, s.name), key{name: group})
-	lost, err := s.spread(ctx, p, group, payload)
+	p.counted = p.many()
+	p.buf = appendKey(appendHeader(p.buf[:0], p.messageKind(), s.name), key{name: group})
+	late, err := s.spread(ctx, p, group, payload)
 	if err != nil {
 		return Delivery{}, err
 	}
 	s.deliver(p.locals, msg)
-	d.Skipped = s.waitFor(ctx, p, group, lost, payload)
+	d.Skipped = s.waitFor(ctx, p, group, late, payload)
 	for i := range p.targets {
-		if t := &p.targets[i]; t.members > 0 {
+		if t := &p.targets[i]; t.state == sent {
 			d.Nodes++
 			d.Members += t.members
 		}
@@ -85,79 +86,91 @@ func (s *Scope) deliver(locals []process.PID, msg any) {
 const wholeFrame = 128 << 10
 
 // spread sends the frame of p.buf and payload to all targets, without waiting for anybody: over the topic to those
-// that take it, if they are several, over their sessions to the others. It returns those whose window is full. After
-// an error nothing was sent. A target that is gone counts no members.
-func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byte) (full []int, err error) {
+// that take it, if they are several, over their sessions to the others. It returns those that cannot take it now.
+// After an error nothing was sent. A target that is gone counts no members.
+func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byte) (late []int, err error) {
+	s.reserve(p)
 	if len(p.buf)+len(payload) > wholeFrame {
-		full, err = s.spreadLarge(ctx, p, payload)
+		err = s.spreadLarge(ctx, p, payload)
 	} else {
-		full, err = s.spreadSmall(ctx, p, group, payload)
+		err = s.spreadSmall(ctx, p, group, payload)
 	}
 	p.leaveLanes()
+	for i := range p.targets {
+		t := &p.targets[i]
+		t.settle()
+		if t.state == full {
+			late = append(late, i)
+		}
+	}
 	if p.ask && err == nil {
 		s.ask(p)
 	}
-	return full, err
+	return late, closedError(err)
 }
 
-func (s *Scope) spreadSmall(ctx context.Context, p *plan, group string, payload []byte) (full []int, err error) {
-	for i := range p.targets {
-		if p.targets[i].lane != nil {
-			p.via = append(p.via, p.targets[i].id)
-		}
-	}
-	topic := len(p.via) > 1
-	if topic {
+func (s *Scope) spreadSmall(ctx context.Context, p *plan, group string, payload []byte) error {
+	if topic := p.useTopic(); topic {
 		skipped, err := s.g.net.Broadcast(ctx, key{name: group}.topic(s.name), node.ProtocolGroups, p.via, p.buf, payload)
 		if err != nil {
-			return nil, closedError(err)
+			return err
 		}
-		for _, id := range skipped {
-			full = append(full, p.index(id))
+		for i := range p.targets {
+			if t := &p.targets[i]; t.lane != nil {
+				t.state = sent
+				if slices.Contains(skipped, t.id) {
+					t.state = full
+				}
+			}
 		}
 	}
 	for i := range p.targets {
 		t := &p.targets[i]
-		if topic && t.lane != nil {
+		if t.state != waiting {
 			continue
 		}
 		err := s.g.net.Send(ctx, t.id, node.ProtocolGroups, node.NoWait|node.NoConnect, p.buf, payload)
-		switch {
-		case err == nil:
-		case errors.Is(err, node.ErrWouldBlock):
-			full = append(full, i)
-		case errors.Is(err, node.ErrTooLarge), errors.Is(err, node.ErrClosed):
-			return nil, closedError(err)
-		default:
-			t.members = 0 // its session has just ended: its members are as good as gone
+		if t.state = outcome(ctx, err); t.state == refused {
+			return err
 		}
 	}
-	return full, nil
+	return nil
 }
 
 // spreadLarge sends a message in parts, to all targets at once, so that none waits for another. Once it has begun with
 // a node, it waits for that node's window within ctx.
-func (s *Scope) spreadLarge(ctx context.Context, p *plan, payload []byte) (full []int, err error) {
+func (s *Scope) spreadLarge(ctx context.Context, p *plan, payload []byte) error {
 	errs := make([]error, len(p.targets))
 	var sending sync.WaitGroup
 	for i := range p.targets {
+		if p.targets[i].state != waiting {
+			continue
+		}
 		sending.Go(func() {
 			errs[i] = s.g.net.Send(ctx, p.targets[i].id, node.ProtocolGroups, node.NoWait|node.NoConnect, p.buf, payload)
+			p.targets[i].state = outcome(ctx, errs[i])
 		})
 	}
 	sending.Wait()
-	for i, err := range errs {
-		switch {
-		case err == nil:
-		case errors.Is(err, node.ErrTooLarge), errors.Is(err, node.ErrClosed):
-			return nil, closedError(err)
-		case errors.Is(err, node.ErrWouldBlock), ctx.Err() != nil:
-			full = append(full, i)
-		default:
-			p.targets[i].members = 0
+	for i := range p.targets {
+		if p.targets[i].state == refused {
+			return errs[i]
 		}
 	}
-	return full, nil
+	return nil
+}
+
+// outcome says what the result of a Send means for a target.
+func outcome(ctx context.Context, err error) state {
+	switch {
+	case err == nil:
+		return sent
+	case errors.Is(err, node.ErrTooLarge), errors.Is(err, node.ErrClosed):
+		return refused
+	case errors.Is(err, node.ErrWouldBlock), ctx.Err() != nil:
+		return full
+	}
+	return gone // its session has just ended: its members are as good as gone
 }
 
 // closedError makes a node's end look like that of the groups.
@@ -168,50 +181,53 @@ func closedError(err error) error {
 	return err
 }
 
-func (p *plan) index(id node.ID) int {
-	for i := range p.targets {
-		if p.targets[i].id == id {
-			return i
-		}
-	}
-	return -1
-}
-
-// waitFor sends to those whose window was full, waiting for them for a while unless they are known to be behind. It
-// returns those that miss the message.
-func (s *Scope) waitFor(ctx context.Context, p *plan, group string, full []int, payload []byte) (skipped []node.ID) {
+// waitFor sends to those who could not take the message at once, waiting for them for a while unless they are known to
+// be behind. It returns those that miss the message.
+func (s *Scope) waitFor(ctx context.Context, p *plan, group string, late []int, payload []byte) (skipped []node.ID) {
 	if s.g.behind.any.Load() > 0 {
 		for i := range p.targets {
-			if p.targets[i].members > 0 && !slices.Contains(full, i) {
+			if p.targets[i].state == sent {
 				s.g.behind.took(p.targets[i].id)
 			}
 		}
 	}
-	if len(full) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.g.patience)
-	defer cancel()
-	for _, i := range full {
-		if i < 0 {
-			continue
-		}
+	for _, i := range late {
 		t := &p.targets[i]
-		err := node.ErrWouldBlock
 		if !s.g.behind.is(t.id) {
-			err = s.g.net.Send(ctx, t.id, node.ProtocolGroups, node.NoConnect, p.buf, payload)
+			t.state = s.waitForOne(ctx, p, t, payload)
 		}
-		switch {
-		case err == nil:
+		switch t.state {
+		case sent:
 			s.g.behind.took(t.id)
-			continue
-		case errors.Is(err, node.ErrWouldBlock), ctx.Err() != nil:
+		case full:
 			s.g.behind.miss(t.id, missed{s.name, group})
 			skipped = append(skipped, t.id)
 		}
-		t.members = 0
 	}
 	return skipped
+}
+
+// waitForOne sends to one node within the patience of the groups. While the node goes on delivering what was sent
+// before, that begins anew.
+func (s *Scope) waitForOne(ctx context.Context, p *plan, t *target, payload []byte) state {
+	var purse *purse
+	if p.counted {
+		purse = s.g.credit.get(t.id)
+		if !purse.await(ctx, t.members, s.g.patience) {
+			return full
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.g.patience)
+	defer cancel()
+	now := outcome(ctx, s.g.net.Send(ctx, t.id, node.ProtocolGroups, node.NoConnect, p.buf, payload))
+	switch {
+	case purse == nil:
+	case now == sent:
+		purse.sent(t.members)
+	default:
+		purse.unsent(t.members)
+	}
+	return now
 }
 
 // ask asks the nodes that do not take the topic of a group yet to take it. Until they have told that they do, they
@@ -234,11 +250,12 @@ func (s *Scope) ask(p *plan) {
 }
 
 // onMessage delivers a broadcast of another node to the members of this one.
-func (s *Scope) onMessage(r *reader) {
+// It returns to how many.
+func (s *Scope) onMessage(r *reader) int {
 	name, pattern := r.name()
 	if r.err != nil || pattern {
 		r.fail("bad broadcast")
-		return
+		return 0
 	}
 	p := plans.Get().(*plan)
 	defer p.free()
@@ -246,15 +263,16 @@ func (s *Scope) onMessage(r *reader) {
 	s.locals(p, name)
 	s.mu.RUnlock()
 	if len(p.locals) == 0 {
-		return // the last member left while this was under way (CHAT-03)
+		return 0 // the last member left while this was under way (CHAT-03)
 	}
 	msg, err := s.g.rt.Decode(r.b)
 	if err != nil {
 		s.g.stats.badMessages.Add(1)
 		s.g.log.Warn().Err(err).Str("scope", s.name).Str("group", string(name)).Msg("broadcast dropped")
-		return
+		return 0
 	}
 	s.deliver(p.locals, msg)
+	return len(p.locals)
 }
 
 // locals lists who on this node gets a broadcast. The lock is held for reading.

@@ -134,15 +134,15 @@ func (s *Scope) inquire(ctx context.Context, q *inquiry, group string, msg any) 
 			q.expect(p.targets[i].id, seen[p.targets[i].id])
 		}
 		p.buf = appendKey(binary.AppendUvarint(appendHeader(p.buf[:0], kindCall, s.name), q.id), key{name: group})
-		full, err := s.spread(ctx, p, group, payload)
+		late, err := s.spread(ctx, p, group, payload)
 		if err != nil {
 			return err
 		}
-		for _, id := range s.waitFor(ctx, p, group, full, payload) {
+		for _, id := range s.waitFor(ctx, p, group, late, payload) {
 			q.lose(id, node.ErrWouldBlock)
 		}
 		for i := range p.targets {
-			if t := &p.targets[i]; t.members == 0 {
+			if t := &p.targets[i]; t.state != sent {
 				q.lose(t.id, process.ErrNoConnection)
 			}
 		}

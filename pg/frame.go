@@ -29,6 +29,8 @@ const (
 	kindAccept  kind = 11 // these members were asked
 	kindReply   kind = 12 // the answer of one member
 	kindCancel  kind = 13 // nobody waits for the answers any more
+	kindMany    kind = 14 // a broadcast to many, which is to be acknowledged
+	kindTook    kind = 15 // so many broadcasts to many were delivered
 )
 
 // Flags of a sync, of a part of it, and of an accept.
@@ -370,6 +372,10 @@ func (r *reader) header() (k kind, scope []byte) {
 
 func appendRelease(b []byte, scope string, k key, gen uint64) []byte {
 	return binary.AppendUvarint(appendKey(appendHeader(b, kindRelease, scope), k), gen)
+}
+
+func appendTook(b []byte, scope string, frames int) []byte {
+	return binary.AppendUvarint(appendHeader(b, kindTook, scope), uint64(frames))
 }
 
 func appendMissed(b []byte, group string, n uint64) []byte {

@@ -44,6 +44,8 @@ type Groups struct {
 	patience time.Duration
 	deaths   deaths
 	behind   behind
+	credit   credit
+	intakes  map[node.ID]*intake // the dispatcher owns it
 	calls    calls
 	stats    counters
 	running  sync.WaitGroup // goroutines, except those of monitors
@@ -86,6 +88,8 @@ func newGroups(ctx context.Context, self node.ID, net mesh, rt runtime, log zero
 	g.scopes.Store(&map[string]*Scope{})
 	g.deaths.init()
 	g.behind.init(g)
+	g.credit.init()
+	g.intakes = make(map[node.ID]*intake)
 	g.calls.init()
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	g.running.Go(g.bury)
@@ -242,6 +246,8 @@ func (g *Groups) PeerDown(p node.Peer, reason node.Reason) {
 		t.gone(g, name, p.ID)
 		g.tidy(name)
 	}
+	delete(g.intakes, p.ID)
+	g.credit.drop(p.ID)
 	g.calls.lost(p.ID)
 }
 
@@ -264,6 +270,10 @@ func (g *Groups) Frame(p node.Peer, payload []byte) {
 	case kindRelease:
 		g.onRelease(p, string(scope), r)
 	case kindProbe:
+	case kindTook:
+		if n := r.uint(); r.err == nil {
+			g.credit.get(p.ID).took(int(min(n, creditLimit)))
+		}
 	case kindAccept, kindReply, kindCancel:
 		g.onCallFrame(p, k, r)
 	default:
@@ -280,6 +290,8 @@ func (g *Groups) scopeFrame(p node.Peer, k kind, scope []byte, r *reader) {
 	switch {
 	case s != nil:
 		s.frame(p, k, r)
+	case k == kindMany:
+		g.takenIn(p, string(scope), 0)
 	case k == kindHello:
 		g.absent(p, string(scope))
 	default:

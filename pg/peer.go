@@ -28,6 +28,9 @@ func (s *Scope) frame(from node.Peer, k kind, r *reader) {
 	case kindMessage:
 		s.onMessage(r)
 		return
+	case kindMany:
+		s.g.takenIn(from, s.name, s.onMessage(r))
+		return
 	case kindCall:
 		s.onCall(from.ID, r)
 		return

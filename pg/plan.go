@@ -15,6 +15,7 @@ type plan struct {
 	targets []target
 	via     []node.ID // room for the nodes that take the topic
 	buf     []byte    // room for the header
+	counted bool      // it is acknowledged: see credit
 	ask     bool      // somebody has to be asked to take the topic
 }
 
@@ -25,7 +26,20 @@ type target struct {
 	members int
 	lane    *lane // nil until the node has told that it takes the topic
 	ask     *key  // what the node has to be asked to take
+	state   state
+	purse   *purse // where credit was reserved for it
 }
+
+// state is how far a broadcast got with one target.
+type state uint8
+
+const (
+	waiting state = iota // it has not been tried
+	sent                 // it has gone out
+	full                 // the node cannot take it now
+	gone                 // there is no session with the node any more
+	refused              // nobody can be sent this
+)
 
 var plans = sync.Pool{New: func() any { return new(plan) }}
 
@@ -112,10 +126,74 @@ func (p *plan) target(o *origin, fresh bool) *target {
 	return &p.targets[len(p.targets)-1]
 }
 
+// many says that the broadcast is to be acknowledged, since it is many deliveries on some node.
+func (p *plan) many() bool {
+	for i := range p.targets {
+		if p.targets[i].members >= manyFrom {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *plan) messageKind() kind {
+	if p.counted {
+		return kindMany
+	}
+	return kindMessage
+}
+
+// reserve takes credit for each target of a counted broadcast. Those without are full.
+func (s *Scope) reserve(p *plan) {
+	if !p.counted {
+		return
+	}
+	for i := range p.targets {
+		t := &p.targets[i]
+		purse := s.g.credit.get(t.id)
+		if ok, _ := purse.reserve(t.members); ok {
+			t.purse = purse
+		} else {
+			t.state = full
+		}
+	}
+}
+
+// settle uses the credit that was reserved, or gives it back.
+func (t *target) settle() {
+	if t.purse == nil {
+		return
+	}
+	if t.state == sent {
+		t.purse.sent(t.members)
+	} else {
+		t.purse.unsent(t.members)
+	}
+	t.purse = nil
+}
+
+// useTopic lists the nodes that the topic is used for, and says whether it is: that takes two nodes at least. It is
+// not while one that takes the topic cannot be listed, since its broker would get the message all the same.
+func (p *plan) useTopic() bool {
+	for i := range p.targets {
+		t := &p.targets[i]
+		if t.lane == nil {
+			continue
+		}
+		if t.state != waiting {
+			p.via = p.via[:0]
+			break
+		}
+		p.via = append(p.via, t.id)
+	}
+	return len(p.via) > 1
+}
+
 // free gives the plan back.
 func (p *plan) free() {
 	clear(p.targets)
 	p.locals, p.own, p.targets, p.via, p.ask = nil, p.own[:0], p.targets[:0], p.via[:0], false
+	p.counted = false
 	if cap(p.own) > 1024 {
 		p.own = nil
 	}

@@ -1,0 +1,184 @@
+package pg_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kith-mesh/kith/node"
+	"github.com/kith-mesh/kith/pg"
+	"github.com/kith-mesh/kith/process"
+)
+
+// direct starts n nodes without anything between them.
+func direct(b testing.TB, n int) *cluster {
+	b.Helper()
+	c := &cluster{t: b}
+	dir := b.TempDir()
+	var nodes []*node.Node
+	for i := range n {
+		nd, err := node.Start(context.Background(), node.Config{
+			Name: fmt.Sprintf("b%d@127.0.0.1", i), Cookie: []byte("a cookie of the benchmarks"), Plaintext: true, DataDir: dir,
+		})
+		must(b, err)
+		b.Cleanup(func() { _ = nd.Close() })
+		nodes = append(nodes, nd)
+	}
+	for _, nd := range nodes {
+		must(b, nd.WaitPeers(background(b), n-1))
+		rt, err := process.New(nd)
+		must(b, err)
+		g, err := pg.New(rt)
+		must(b, err)
+		c.rt, c.g = append(c.rt, rt), append(c.g, g)
+	}
+	return c
+}
+
+// arrive waits for a condition, a minute at most.
+func arrive(b testing.TB, what string, ok func() bool) {
+	b.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); {
+		if time.Now().After(end) {
+			b.Fatalf("%s: not within a minute", what)
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
+// BenchmarkJoin is one process that joins group after group, until all are visible on three nodes.
+func BenchmarkJoin(b *testing.B) {
+	c := direct(b, 3)
+	s := c.scope("bench")
+	p := c.idle(0)
+	names := make([]string, b.N)
+	for i := range names {
+		names[i] = fmt.Sprint("group", i)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for _, name := range names {
+		if err := s[0].Join(name, p); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, other := range s[1:] {
+		arrive(b, "all groups", func() bool { return other.GroupCount() == b.N })
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "joins/s")
+}
+
+// BenchmarkJoinVisible is the time from a join until another node's monitor tells of it.
+func BenchmarkJoinVisible(b *testing.B) {
+	c := direct(b, 2)
+	s := c.scope("bench")
+	p := c.idle(0)
+	m, _ := s[1].MonitorAll()
+	defer m.Close()
+	for b.Loop() {
+		if err := s[0].Join("g", p); err != nil {
+			b.Fatal(err)
+		}
+		<-m.Events()
+		if err := s[0].Leave("g", p); err != nil {
+			b.Fatal(err)
+		}
+		<-m.Events()
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N)/2, "µs/visible")
+}
+
+// counter starts a process that counts what it receives.
+func (c *cluster) counter(i int, n *atomic.Int64) process.PID {
+	return c.rt[i].Spawn(func(self *process.Process) error {
+		for {
+			if _, err := self.Receive(self.Context()); err != nil {
+				return nil
+			}
+			n.Add(1)
+		}
+	})
+}
+
+// fanout broadcasts from the first node to members on two nodes and reports deliveries per second.
+func fanout(b *testing.B, from, members int, on []int) {
+	c := direct(b, 3)
+	s := c.scope("bench")
+	var got atomic.Int64
+	for _, i := range on {
+		var list []process.PID
+		for range members / len(on) {
+			list = append(list, c.counter(i, &got))
+		}
+		must(b, s[i].Join("g", list...))
+	}
+	arrive(b, "all members", func() bool { return s[from].Count("g").Members == members })
+	msg := make([]byte, 128)
+	ctx := context.Background()
+	skipped := 0
+	send := func() {
+		d, err := s[from].Broadcast(ctx, "g", msg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		skipped += len(d.Skipped)
+	}
+	send()
+	arrive(b, "the first broadcast", func() bool { return got.Load() == int64(members) })
+	got.Store(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		send()
+	}
+	if skipped > 0 {
+		b.Fatalf("%d skipped", skipped)
+	}
+	arrive(b, "all deliveries", func() bool { return got.Load() == int64(b.N*members) })
+	b.ReportMetric(float64(b.N*members)/b.Elapsed().Seconds(), "deliveries/s")
+}
+
+// BenchmarkBroadcast20 is 20 members on two other nodes.
+func BenchmarkBroadcast20(b *testing.B) { fanout(b, 0, 20, []int{1, 2}) }
+
+// BenchmarkBroadcastOther is 20 members on one other node.
+func BenchmarkBroadcastOther(b *testing.B) { fanout(b, 0, 20, []int{1}) }
+
+// BenchmarkFanout is 10,000 members on two nodes.
+func BenchmarkFanout(b *testing.B) { fanout(b, 0, 10_000, []int{0, 1}) }
+
+// BenchmarkFanoutAway is 10,000 members on two other nodes.
+func BenchmarkFanoutAway(b *testing.B) { fanout(b, 0, 10_000, []int{1, 2}) }
+
+// BenchmarkMembers reads a group of 3 members from several goroutines while another one joins and leaves.
+func BenchmarkMembers(b *testing.B) {
+	c := direct(b, 1)
+	s := c.scope("bench")
+	must(b, s[0].Join("g", c.idle(0), c.idle(0), c.idle(0)))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		p := c.idle(0)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = s[0].Join("other", p)
+				_ = s[0].Leave("other", p)
+			}
+		}
+	})
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if len(s[0].Members("g")) != 3 {
+				b.Error("members")
+			}
+		}
+	})
+	close(stop)
+	wg.Wait()
+}
