@@ -75,13 +75,19 @@ type proc struct {
 // run starts a process without waiting for anything.
 func (m *mesh) run(name string, args ...string) *proc {
 	m.t.Helper()
+	return m.runBy((*exec.Cmd).Start, name, args...)
+}
+
+// runBy is run with a way to start the process.
+func (m *mesh) runBy(start func(*exec.Cmd) error, name string, args ...string) *proc {
+	m.t.Helper()
 	p := &proc{m: m, name: name, out: newTranscript(), err: newTranscript(), done: make(chan struct{})}
 	p.cmd = exec.Command(kith, args...)
 	p.cmd.Env, p.cmd.Dir = m.env(), m.dir
 	stdin, err1 := p.cmd.StdinPipe()
 	stdout, err2 := p.cmd.StdoutPipe()
 	stderr, err3 := p.cmd.StderrPipe()
-	if err := errors.Join(err1, err2, err3, p.cmd.Start()); err != nil {
+	if err := errors.Join(err1, err2, err3, start(p.cmd)); err != nil {
 		m.t.Fatalf("start %s: %v", name, err)
 	}
 	p.stdin = stdin
