@@ -34,7 +34,9 @@ type LocalStrategy struct {
 
 // Local is the strategy of the nodes that share dataDir. New nodes are seen within milliseconds where the system
 // announces changes of a folder, else within 2 s; dead ones within 2 s.
-func Local(dataDir string) *LocalStrategy { return &LocalStrategy{dataDir: dataDir} }
+func Local(dataDir string) *LocalStrategy {
+	return &LocalStrategy{dataDir: dataDir, poll: localPoll, sweep: localSweep}
+}
 
 // Name is "local".
 func (l *LocalStrategy) Name() string { return "local" }
