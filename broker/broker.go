@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -59,6 +60,8 @@ type Config struct {
 	// SNI is a DNS label sent in clear when this server dials, before ".kith.mesh". It lets a test network see who
 	// dials; nothing trusts it. Empty: "node".
 	SNI string
+	// Clients opens a port for plain NATS clients. Nil: there is none.
+	Clients *Clients
 	// Store makes this server one of the mesh's stores. Nil: it is none, and runs without JetStream.
 	Store *StoreConfig
 	// Routes are HOST:PORT addresses to link to from the start; see SetRoutes.
@@ -85,6 +88,8 @@ type Broker struct {
 	log    *serverLog
 	addr   string
 	port   int
+	// clientPort is where clients connect, once it is bound.
+	clientPort int
 
 	reload  sync.Mutex // serialises SetRoutes and Redial; guards the fields below
 	seeds   []seed
@@ -190,6 +195,9 @@ func (b *Broker) awaitListener() error {
 		// The line comes while the server holds its lock, which ClusterAddr waits for.
 		if a := b.server.ClusterAddr(); a != nil {
 			b.addr, b.port = a.String(), a.Port
+			if c, ok := b.server.Addr().(*net.TCPAddr); ok && b.cfg.Clients != nil {
+				b.clientPort = c.Port
+			}
 			return nil
 		}
 	}

@@ -47,6 +47,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("%w: payload limit of %d bytes is over %d", ErrBadConfig, c.MaxPayload, maxPayload)
 	case c.Store.check(c.ServerName) != nil:
 		return c, c.Store.check(c.ServerName)
+	case c.Clients.check() != nil:
+		return c, c.Clients.check()
 	case c.TickWindow < 0:
 		return c, fmt.Errorf("%w: tick window %v", ErrBadConfig, c.TickWindow)
 	}
@@ -133,6 +135,7 @@ func (b *Broker) serverOptions(port int, routes []seed) (*server.Options, error)
 	if err != nil {
 		return nil, err
 	}
+	outside := server.NewAccount(string(Outside))
 	o := &server.Options{
 		ServerName:    b.cfg.ServerName,
 		Host:          "127.0.0.1",
@@ -141,8 +144,8 @@ func (b *Broker) serverOptions(port int, routes []seed) (*server.Options, error)
 		NoLog:         true,
 		MaxPayload:    int32(b.cfg.MaxPayload),
 		MaxPending:    maxPending,
-		Accounts:      []*server.Account{app, ctl, store, sys},
-		Users:         b.accountUsers(app, ctl, store),
+		Accounts:      []*server.Account{app, ctl, store, outside, sys},
+		Users:         b.accountUsers(app, ctl, store, outside),
 		SystemAccount: systemAccount,
 		Routes:        seedURLs(routes),
 		Cluster: server.ClusterOpts{
@@ -164,6 +167,9 @@ func (b *Broker) serverOptions(port int, routes []seed) (*server.Options, error)
 		},
 	}
 	b.applyStore(o)
+	if err := b.applyClients(o, outside); err != nil {
+		return nil, err
+	}
 	return o, nil
 }
 

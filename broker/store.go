@@ -183,4 +183,4 @@ func (b *Broker) accountUsers(accounts ...*server.Account) []*server.User {
 }
 
 // knownAccount says whether in-process connections to an account are given out.
-func knownAccount(a Account) bool { return a == App || a == Control || a == Store }
+func knownAccount(a Account) bool { return a == App || a == Control || a == Store || a == Outside }

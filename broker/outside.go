@@ -1,0 +1,160 @@
+package broker
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Outside is the account of plain NATS clients, on the port that Config.Clients opens. What the mesh's nodes say to each
+// other is in other accounts: clients cannot see it, slow it down in its own connections, or forge it.
+const Outside Account = "OUT"
+
+// Clients opens a port for plain NATS clients.
+type Clients struct {
+	// Listen is HOST:PORT; port 0 is any free one.
+	Listen string
+	// Users may connect. None is refused: there are no anonymous clients.
+	Users []ClientUser
+	// TLS, if not nil, is required of clients. It must be set unless Listen is on loopback.
+	TLS *tls.Config
+}
+
+// ClientUser is who may connect to the port for clients.
+type ClientUser struct {
+	Name, Password string
+	// Publish and Subscribe list the subjects that are allowed, in NATS's form with wildcards. Nil means the usual ones:
+	// calls, groups, the questions of service tools, and inboxes.
+	Publish, Subscribe []string
+}
+
+// What a client may use if nothing else is said. See docs/wire.md.
+var (
+	clientPublish   = []string{"kith.fn.>", "kith.group.>", "$SRV.>", "_INBOX.>"}
+	clientSubscribe = []string{"kith.group.>", "$SRV.>", "_INBOX.>"}
+	// localSubjects stay within one server: a node answers its own clients, and takes what is for another node over its
+	// session, where windows hold. So however fast clients are, nothing of theirs fills a route.
+	localSubjects = []string{"kith.fn.>", "kith.group.>"}
+)
+
+const minPassword = 8
+
+// check refuses ports that would be open to anybody.
+func (c *Clients) check() error {
+	if c == nil {
+		return nil
+	}
+	listen, err := parseListen(c.Listen)
+	if err != nil {
+		return err
+	}
+	if listen.from != listen.to {
+		return fmt.Errorf("%w: clients need one port, not the range %q", ErrBadConfig, c.Listen)
+	}
+	if c.TLS == nil && !listen.isLoopback() {
+		return fmt.Errorf("%w: %s for clients needs TLS", ErrInsecure, c.Listen)
+	}
+	if len(c.Users) == 0 {
+		return fmt.Errorf("%w: the port for clients has no users", ErrBadConfig)
+	}
+	for i, u := range c.Users {
+		if u.Name == "" || len(u.Password) < minPassword {
+			return fmt.Errorf("%w: client user %d needs a name, and a password of %d characters", ErrBadConfig, i+1, minPassword)
+		}
+		if slices.Contains([]string{string(App), string(Control), string(Store), string(Outside), systemAccount}, u.Name) {
+			return fmt.Errorf("%w: client user %q has the name of an account", ErrBadConfig, u.Name)
+		}
+	}
+	return nil
+}
+
+// applyClients opens the port in the server's options.
+func (b *Broker) applyClients(o *server.Options, outside *server.Account) error {
+	o.Cluster.Permissions = &server.RoutePermissions{
+		Import: &server.SubjectPermission{Deny: localSubjects},
+		Export: &server.SubjectPermission{Deny: localSubjects},
+	}
+	c := b.cfg.Clients
+	if c == nil {
+		return nil
+	}
+	listen, err := parseListen(c.Listen)
+	if err != nil {
+		return err
+	}
+	o.Host, o.Port = listen.host, listen.from
+	if b.clientPort != 0 {
+		o.Port = b.clientPort
+	}
+	if o.Port == 0 {
+		o.Port = -1
+	}
+	if c.TLS != nil {
+		o.TLSConfig, o.TLS = c.TLS, true
+	}
+	for _, u := range c.Users {
+		o.Users = append(o.Users, &server.User{
+			Username: u.Name, Password: u.Password, Account: outside,
+			AllowedConnectionTypes: map[string]struct{}{"STANDARD": {}},
+			Permissions: &server.Permissions{
+				Publish:   &server.SubjectPermission{Allow: orDefault(u.Publish, clientPublish)},
+				Subscribe: &server.SubjectPermission{Allow: orDefault(u.Subscribe, clientSubscribe)},
+			},
+		})
+	}
+	return nil
+}
+
+func orDefault(list, usual []string) []string {
+	if list == nil {
+		return usual
+	}
+	return list
+}
+
+// ClientAddr returns the HOST:PORT of the port for clients, or "" if there is none.
+func (b *Broker) ClientAddr() string {
+	if b.cfg.Clients == nil {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(b.cfg.Clients.Listen)
+	if err != nil {
+		return ""
+	}
+	return net.JoinHostPort(host, strconv.Itoa(b.clientPort))
+}
+
+// OutsideCount is the number of subscriptions of clients on this server, those of the mesh's own connections included.
+// It is cheap: a change says that OutsideSubjects may have changed.
+func (b *Broker) OutsideCount() int {
+	account, err := b.server.LookupAccount(string(Outside))
+	if err != nil {
+		return 0
+	}
+	return account.TotalSubs()
+}
+
+// maxOutsideSubjects bounds what OutsideSubjects looks at.
+const maxOutsideSubjects = 100_000
+
+// OutsideSubjects returns the subjects that clients of this server have subscribed to, without repetitions, sorted. It walks
+// all subscriptions of the account: call it when OutsideCount has changed. Errors: ErrClosed.
+func (b *Broker) OutsideSubjects() ([]string, error) {
+	if b.isClosed() {
+		return nil, ErrClosed
+	}
+	report, err := b.server.Subsz(&server.SubszOptions{Subscriptions: true, Account: string(Outside), Limit: maxOutsideSubjects})
+	if err != nil {
+		return nil, fmt.Errorf("asking for subscriptions: %w", err)
+	}
+	var subjects []string
+	for _, s := range report.Subs {
+		subjects = append(subjects, s.Subject)
+	}
+	slices.Sort(subjects)
+	return slices.Compact(subjects), nil
+}
