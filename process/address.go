@@ -46,8 +46,8 @@ func (PID) address()  {}
 func (Name) address() {}
 func (Via) address()  {}
 
-// concrete looks a Via up, and returns other addresses as they are.
-func concrete(to Address) (Address, error) {
+// Resolve looks a Via up, and returns other addresses as they are. The error is ErrNoProcess.
+func Resolve(to Address) (Address, error) {
 	via, ok := to.(Via)
 	if !ok {
 		return to, nil

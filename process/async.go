@@ -32,7 +32,7 @@ const maxWaiting = 10_000
 // for a node, and are lost and counted if it does not come about. It still waits within ctx while the window of a
 // connected node is full. A missing bare name is no error. Errors otherwise as of Send.
 func (r *Runtime) SendAsync(ctx context.Context, to Address, msg any) error {
-	to, err := concrete(to)
+	to, err := Resolve(to)
 	if err != nil {
 		return r.toNobody(err)
 	}

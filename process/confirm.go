@@ -21,7 +21,7 @@ func (r *Runtime) SendConfirmed(ctx context.Context, to Address, msg any) error 
 	if r.closed.Load() {
 		return ErrClosed
 	}
-	to, err := concrete(to)
+	to, err := Resolve(to)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,20 @@ var (
 	ErrBadMessage = errors.New("bad message")
 )
 
+// NameTakenError is the ErrNameTaken of Register. It says who has the name.
+type NameTakenError struct {
+	Name   string
+	Holder PID
+}
+
+// Error names both.
+func (e *NameTakenError) Error() string {
+	return fmt.Sprintf("%v: %q by %v", ErrNameTaken, e.Name, e.Holder)
+}
+
+// Is makes it an ErrNameTaken.
+func (e *NameTakenError) Is(target error) bool { return target == ErrNameTaken }
+
 // PanicError is the exit reason of a process whose function or behaviour panicked. The program lives on.
 type PanicError struct {
 	// Value is what was passed to panic. When it comes from another node it is the text of that value.

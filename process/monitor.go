@@ -117,7 +117,7 @@ func (m *Monitor) Stop() (active bool) {
 // resolve finds out where the target is. It comes before anybody else sees the monitor.
 func (m *Monitor) resolve() {
 	r := m.rt
-	target, _ := concrete(m.target) // nobody there is no target
+	target, _ := Resolve(m.target) // nobody there is no target
 	switch to := target.(type) {
 	case PID:
 		switch {

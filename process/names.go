@@ -23,8 +23,8 @@ func (n *names) get(name string) *Process {
 }
 
 // Register gives a local process a name, under which this node and others can send to it (SEND-01, SEND-07). A process
-// has at most one name, and gives it up when it ends. Errors: ErrNameTaken, ErrHasName, ErrBadName, ErrNotLocal,
-// ErrNoProcess.
+// has at most one name, and gives it up when it ends. Errors: ErrNameTaken (a *NameTakenError), ErrHasName, ErrBadName,
+// ErrNotLocal, ErrNoProcess.
 func (r *Runtime) Register(name string, pid PID) error {
 	if name == "" || name == "undefined" || len(name) > MaxName {
 		return fmt.Errorf("%w: %q", ErrBadName, name)
@@ -38,8 +38,8 @@ func (r *Runtime) Register(name string, pid PID) error {
 	}
 	r.names.mu.Lock()
 	defer r.names.mu.Unlock()
-	if r.names.byName[name] != nil {
-		return fmt.Errorf("%w: %q", ErrNameTaken, name)
+	if holder := r.names.byName[name]; holder != nil {
+		return &NameTakenError{Name: name, Holder: holder.PID()}
 	}
 	p.mu.Lock() // lock order: names, then process
 	defer p.mu.Unlock()

@@ -47,6 +47,9 @@ func (r *Runtime) sendFrame(ctx context.Context, to node.ID, f *frame, flags nod
 
 // postFrame sends a frame without waiting, if there is a session.
 func (r *Runtime) postFrame(to node.ID, f *frame) error {
+	if r.node != nil && r.node.Context().Err() != nil {
+		return ErrClosed // the node stops: its sessions end, and that says it all, be it first or not
+	}
 	err := r.net.Post(to, node.ProtocolProcess, f.appendHead(nil), f.body)
 	if errors.Is(err, node.ErrTooLarge) {
 		// Only reasons are that large. They are the last that a process says, so they may take their time.

@@ -35,7 +35,7 @@ func (r *Runtime) SendTo(ctx context.Context, to Address, msg any, flags ...node
 	for _, f := range flags {
 		all |= f
 	}
-	to, err := concrete(to)
+	to, err := Resolve(to)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ type spawnOptions struct {
 	highWater int
 	parent    *Process
 	monitors  []spawnMonitor
+	watchers  []func(reason error)
 	remote    *remoteWatch
 	linkTo    PID // parent on another node, in the session linkConn
 	linkConn  uint64
@@ -33,6 +34,11 @@ func WithLink(parent *Process) SpawnOption { return func(o *spawnOptions) { o.pa
 // WithMonitor lets owner monitor the new process from before it runs, and puts the monitor into m.
 func WithMonitor(owner *Process, m **Monitor) SpawnOption {
 	return func(o *spawnOptions) { o.monitors = append(o.monitors, spawnMonitor{owner: owner, out: m}) }
+}
+
+// WithWatch is Runtime.Watch from before the process runs. It has no effect on SpawnAt another node.
+func WithWatch(fn func(reason error)) SpawnOption {
+	return func(o *spawnOptions) { o.watchers = append(o.watchers, fn) }
 }
 
 // WithTrapExit starts the process with TrapExit(true).
@@ -109,6 +115,9 @@ func (r *Runtime) prepare(p *Process, opts []SpawnOption) error {
 		p.bound = &bound{capacity: o.capacity, policy: o.policy}
 	}
 	r.procs.put(p.id, p)
+	for _, fn := range o.watchers {
+		p.addWatch(&watch{sink: watchFunc(fn), target: p}, nil) // it lives: nobody knows it yet
+	}
 	for _, m := range o.monitors {
 		*m.out = m.owner.Monitor(p.PID())
 	}

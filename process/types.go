@@ -77,8 +77,9 @@ func WithType[T any](name string) Option {
 // RegisterOwnName is RegisterType under the type's own full name, such as "github.com/me/shop.Order", unless the type
 // has a name already, or needs none: basic types, and interfaces, whose values have types of their own. It is for layers
 // that know the types of what they send, so that their users need not register them. Errors: ErrTypeTaken.
-func RegisterOwnName[T any](r *Runtime) error {
-	t := reflect.TypeFor[T]()
+func RegisterOwnName[T any](r *Runtime) error { return r.registerOwnName(reflect.TypeFor[T]()) }
+
+func (r *Runtime) registerOwnName(t reflect.Type) error {
 	if r.types.now.Load().names[t] != "" || t.Kind() == reflect.Interface || selfEvident[t] {
 		return nil
 	}
@@ -111,4 +112,13 @@ func ownName(t reflect.Type) string {
 		return "map[" + ownName(t.Key()) + "]" + ownName(t.Elem())
 	}
 	return t.String()
+}
+
+// RegisterOwnNameOf is RegisterOwnName for the type of a value. Nil needs no name.
+func RegisterOwnNameOf(r *Runtime, v any) error {
+	t := reflect.TypeOf(v)
+	if t == nil {
+		return nil
+	}
+	return r.registerOwnName(t)
 }
