@@ -187,7 +187,7 @@ var keys = []key{
 		usage:   "nodes to call",
 		allowed: "a list of NAME or NAME@HOST",
 		field:   func(c *Config) field { return listField{&c.Nodes, checkNode} }},
-	{name: "timeout", group: TimeoutFlag, kind: duration, arg: "DURATION", shown: "5s, ping 2s",
+	{name: "timeout", group: TimeoutFlag, kind: duration, arg: "DURATION", shown: "5s, ping 3s",
 		usage:   "how long to wait",
 		allowed: "a duration from 1ms to 24h, such as 5s",
 		field:   func(c *Config) field { return durationField{&c.Timeout, minTimeout, maxTimeout} }},

@@ -19,6 +19,9 @@ import (
 // doctorPatience is how long kith doctor waits for the report of one node.
 const doctorPatience = time.Second
 
+// worryingTicks is how many missing ticks are a problem: one may be late on a busy host, four are the end of the session.
+const worryingTicks = 2
+
 // diagnosis is what kith doctor finds.
 type diagnosis struct {
 	Nodes    []admin.Report `json:"nodes"`
@@ -120,7 +123,7 @@ func compare(reports []admin.Report) (problems []string) {
 			}
 		}
 		for _, p := range r.Peers {
-			if p.Connected && p.Missed > 0 {
+			if p.Connected && p.Missed >= worryingTicks {
 				problems = append(problems, fmt.Sprintf("%s misses %d ticks of %s", r.Name, p.Missed, p.Name))
 			}
 		}
@@ -134,6 +137,9 @@ func (d diagnosis) text() string {
 	for _, r := range d.Nodes {
 		fmt.Fprintf(&b, "%s at %s, a tick every %s\n", r.Name, r.Addr, time.Duration(r.TickMS)*time.Millisecond)
 		for _, p := range r.Peers {
+			if !p.Connected && p.Visibility == admin.Hidden {
+				continue // it connects to whom it likes
+			}
 			if !p.Connected {
 				fmt.Fprintf(&b, "  does not see %s", p.Name)
 				if p.Previous != "" {

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -12,7 +12,7 @@ import (
 func startNode(t *testing.T, dir, name string, args ...string) (out *buffer, end func() int) {
 	t.Helper()
 	out, _, end = background(t, strings.NewReader(""),
-		append([]string{"node", "--data-dir", dir, "--name", name, "--tick", "200ms", "--log-level", "warn"}, args...)...)
+		append([]string{"node", "--data-dir", dir, "--name", name, "--log-level", "warn"}, args...)...)
 	await(t, name+" to be ready", func() bool { return strings.HasPrefix(out.String(), "ready "+fullName(name)+" 127.0.0.1:") })
 	return out, end
 }
@@ -79,7 +79,7 @@ func TestMesh(t *testing.T) {
 		if stdout, stderr := kithIn(t, dir, 1, "call", "b", "no.such"); stdout != "" || !strings.Contains(stderr, "no such function") {
 			t.Errorf("got %q, %q", stdout, stderr)
 		}
-		if stdout, stderr := kithIn(t, dir, 1, "call", "b", "kith.sleep", "60000", "--timeout", "500ms"); stdout != "" || !strings.Contains(stderr, "timed out") {
+		if stdout, stderr := kithIn(t, dir, 1, "call", "b", "kith.sleep", "60000", "--timeout", "2s"); stdout != "" || !strings.Contains(stderr, "time") {
 			t.Errorf("got %q, %q", stdout, stderr)
 		}
 	})
@@ -178,10 +178,13 @@ func TestChat(t *testing.T) {
 	if stdout, _ := kithIn(t, dir, 0, "members", "lobby", "--scope", "chat"); !strings.HasSuffix(stdout, " alice@127.0.0.1\n") {
 		t.Errorf("got %q", stdout)
 	}
-	var bob, errs bytes.Buffer
-	status := run(t.Context(), []string{"chat", "--nick", "bob", "--data-dir", dir}, strings.NewReader("hello\n"), &bob, &errs)
-	if status != 0 || !strings.Contains(bob.String(), "[lobby] bob: hello\n") {
-		t.Errorf("got %d, %q, %q", status, &bob, &errs)
-	}
+	bobIn, bobLines := io.Pipe()
+	defer bobLines.Close()
+	bob, _, endBob := background(t, bobIn, "chat", "--data-dir", dir, "--nick", "bob")
+	await(t, "bob to be there", func() bool { return strings.Contains(out.String(), "* bob joined lobby\n") })
+	fmt.Fprintln(bobLines, "hello")
 	await(t, "alice to read it", func() bool { return strings.Contains(out.String(), "[lobby] bob: hello\n") })
+	if status := endBob(); status != 0 || !strings.Contains(bob.String(), "[lobby] bob: hello\n") {
+		t.Errorf("got %d, %q", status, bob)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,9 @@ import (
 	"github.com/kith-mesh/kith/config"
 	"github.com/kith-mesh/kith/rpc"
 )
+
+// connectPatience is how long kith multicall waits for a session with one node: the answers of the others are there.
+const connectPatience = 2 * time.Second
 
 // answer is what one node answered to a multicall.
 type answer struct {
@@ -119,7 +123,9 @@ func (q *query) visible(ctx context.Context) (list []string, err error) {
 
 // one calls fn on one node.
 func (q *query) one(ctx context.Context, target, fn string, arg json.RawMessage) answer {
-	err := q.connect(ctx, target)
+	limited, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	err := q.connect(limited, target)
 	if err != nil {
 		return answer{Node: target, Status: "error", Kind: rpc.KindNoConnection, Message: err.Error()}
 	}

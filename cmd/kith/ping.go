@@ -12,7 +12,7 @@ import (
 )
 
 // pingTimeout is how long kith ping waits when --timeout says nothing.
-const pingTimeout = 2 * time.Second
+const pingTimeout = 3 * time.Second
 
 // pingResult is the JSON of kith ping.
 type pingResult struct {

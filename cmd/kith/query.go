@@ -159,17 +159,23 @@ func (q *query) anyVisible(ctx context.Context) (string, error) {
 			}
 			pending--
 		case <-settled:
-			// Everybody who answers has a route by now. Once more, for a route that has just come.
-			if _, more := q.nextVisible(asked); pending == 0 && !more {
+			// Everybody who was found and answers has a route by now. Nobody is left to wait for but those nodes of this
+			// host whose processes live: they may be busy rather than frozen.
+			settled = nil
+			if _, more := q.nextVisible(asked); !more && pending == 0 && (q.refusals() != "" || !q.hopes()) {
 				return "", q.nobody()
 			}
-			settled = nil
-			go func() { <-time.After(time.Second); cancel() }()
 		case <-look.C:
 		case <-ctx.Done():
-			return "", q.explain(fmt.Errorf("no node of the mesh %q answers", q.cfg.Mesh))
+			return "", q.explain(fmt.Errorf("no node of the mesh %q answers in time", q.cfg.Mesh))
 		}
 	}
+}
+
+// hopes says whether the registry of this host has a visible node.
+func (q *query) hopes() bool {
+	entries, _ := discovery.List(q.cfg.DataDir, q.cfg.Mesh)
+	return slices.Contains(q.cfg.Discover, "local") && slices.ContainsFunc(entries, func(e discovery.Entry) bool { return !e.Hidden })
 }
 
 // nextVisible is a visible node that can be reached and was not asked yet.
@@ -185,14 +191,19 @@ func (q *query) nextVisible(asked map[string]bool) (string, bool) {
 // connect connects to one node.
 func (q *query) connect(ctx context.Context, name string) error {
 	_, err := q.node.Connect(ctx, name)
+	for errors.Is(err, node.ErrNoNode) && ctx.Err() == nil {
+		// A node whose process lives answers sooner or later, unless it is frozen; a busy host makes it later.
+		if _, found := q.entry(name); !found || q.refusals() != "" {
+			break
+		}
+		_, err = q.node.Connect(ctx, name)
+	}
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, context.DeadlineExceeded):
-		return q.explain(fmt.Errorf("%s does not answer in time", name))
-	case errors.Is(err, node.ErrNoNode):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, node.ErrNoNode):
 		if e, found := q.entry(name); found {
-			return q.explain(fmt.Errorf("%s does not answer, though its process %d is there", name, e.PID))
+			return q.explain(fmt.Errorf("%s does not answer in time, though its process %d is there", name, e.PID))
 		}
 	}
 	return q.explain(err)
