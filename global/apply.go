@@ -110,7 +110,7 @@ func (c *core) onSet(p *peer, e *entry, live bool) {
 		}
 	case takesOver && own.Version.Compare(e.Version) < 0:
 		cl := own.claim
-		c.put(e, func(o *entry) bool { return o.Version.Compare(e.Version) < 0 }, ByCall)
+		c.put(e, own, ByCall)
 		c.broadcast(e.Name, nil, func(b []byte) []byte { return appendDel(b, e.Name, ByCall) })
 		c.givenWay(own, cl, e.PID)
 		return
@@ -121,11 +121,7 @@ func (c *core) onSet(p *peer, e *entry, live bool) {
 	default:
 		c.clash(p, e, own)
 	}
-	var drop func(*entry) bool
-	if takesOver {
-		drop = func(o *entry) bool { return o.owner() != c.self && o.Version.Compare(e.Version) < 0 }
-	}
-	c.put(e, drop, ByCall)
+	c.put(e, nil, ByCall) // who else had the name, and hears of it, says so itself
 }
 
 // onDel takes the end of a registration of a peer's process.

@@ -144,7 +144,7 @@ func (c *core) granted(cl *claim, v Version) {
 	e := &entry{Entry: cl.Entry, moved: cl.move, claim: cl}
 	cl.e = e
 	old := c.own(cl.Name)
-	c.put(e, func(o *entry) bool { return cl.move && o.Version.Compare(v) < 0 }, ByCall)
+	c.put(e, nil, ByCall)
 	c.forgotten(old, e)
 	c.tell(e, &gather{done: func() { c.agreed(e) }})
 	c.proceed(cl)

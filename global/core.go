@@ -111,15 +111,15 @@ func (c *core) candidate(name string, owner node.ID) *entry {
 
 func (c *core) own(name string) *entry { return c.candidate(name, c.self) }
 
-// put enters a registration, in the place of the one by the same node, and takes out those that drop says.
-func (c *core) put(e *entry, drop func(*entry) bool, why Reason) {
+// put enters a registration, in the place of the one by the same node, and takes drop out, if that is not nil.
+func (c *core) put(e, drop *entry, why Reason) {
 	before := c.shown(e.Name)
 	old := c.names[e.Name]
 	list := make([]*entry, 0, len(old)+1)
 	for _, o := range old {
 		switch {
 		case o.owner() == e.owner(): // its owner has e instead
-		case drop != nil && drop(o):
+		case o == drop:
 			c.unindex(o)
 		default:
 			list = append(list, o)

@@ -136,3 +136,8 @@ func background(t testing.TB) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// idleHandle starts a process without a goroutine.
+func (c *cluster) idleHandle(i int) process.PID {
+	return c.rt[i].SpawnBehaviour(process.HandleFunc(func(*process.Process, process.Message) error { return nil }))
+}
