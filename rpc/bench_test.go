@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"context"
+	"slices"
 	"testing"
+	"time"
 )
 
 // BenchmarkLocal is a call on the same node: what it takes beyond the handler.
@@ -25,6 +27,18 @@ func BenchmarkLocal(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	})
+	b.Run("bytes_p50", func(b *testing.B) {
+		var took []time.Duration
+		for b.Loop() {
+			begin := time.Now()
+			if _, err := Call[[]byte, []byte](ctx, s, "", "bytes", payload); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(begin))
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns")
 	})
 	b.Run("struct", func(b *testing.B) {
 		b.ReportAllocs()
