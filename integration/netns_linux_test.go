@@ -95,6 +95,7 @@ func (m *netMesh) agree(hosts ...int) {
 	for _, i := range hosts {
 		p := m.at(i)
 		m.until(p.name+" sees "+roster, func() bool {
+			p.cursor = p.out.len() // what it wrote before is no answer
 			p.say("/who")
 			return p.match(`^\* lobby: `) == roster
 		})
