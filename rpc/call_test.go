@@ -417,6 +417,31 @@ func TestERPC(t *testing.T) {
 		})
 	})
 
+	bubble(t, "ERPC-20_other_versions", func(t *testing.T) {
+		a, b, na, _ := pair(t)
+		to := node.ID{Name: nameB}
+		later := append((&frame{kind: frameHello, version: 2}).appendHead(nil), "what a later version adds"...)
+		unknown := []byte{200, 1, 2, 3}
+		request := (&frame{kind: frameRequest, id: 77, budget: -1, name: "kith.echo"}).appendHead(nil)
+		request[1] |= flagUnknown
+		errs := make(chan error, 1)
+		c := newCall()
+		c.id, c.node, c.fn = 77, nameB, "kith.echo"
+		a.pending.add(77, nameB, 0, c)
+		c.handTo(func(out outcome) { errs <- out.err })
+		for _, data := range [][]byte{later, unknown, request} {
+			if err := na.Send(ctx, to, node.ProtocolCalls, 0, data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-errs; !errors.Is(err, ErrNotSupported) {
+			t.Errorf("a request of a later version: %v", err)
+		}
+		if err := a.Call(ctx, nameB, "kith.echo", 1, nil); err != nil || b.Stats().BadFrames != 2 {
+			t.Errorf("%v, %d bad frames", err, b.Stats().BadFrames)
+		}
+	})
+
 	bubble(t, "ERPC-51_no_timeout_ends_at_nodedown", func(t *testing.T) {
 		a, _, na, nb := pair(t)
 		thaw := nb.freeze()

@@ -18,7 +18,7 @@ func TestCast(t *testing.T) {
 		return got
 	}
 
-	bubble(t, "ERPC-21_cast", func(t *testing.T) {
+	bubble(t, "ERPC-21_RPC-06_cast", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		got := received(t, b)
 		if err := a.Cast(ctx, nameB, "take", "one"); err != nil {
@@ -149,7 +149,7 @@ func TestMulticall(t *testing.T) {
 		return a, servers, na
 	}
 
-	bubble(t, "ERPC-41_order_of_the_list", func(t *testing.T) {
+	bubble(t, "ERPC-41_RPC-04_order_of_the_list", func(t *testing.T) {
 		a, servers, _ := mesh(t)
 		register(t, servers[nameA], "slow", func(context.Context, any) (int, error) { time.Sleep(50 * time.Millisecond); return 1, nil })
 		register(t, servers[nameB], "slow", func(context.Context, any) (int, error) { return 2, nil })
@@ -254,7 +254,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	bubble(t, "ERPC-46_mixed_outcomes", func(t *testing.T) {
+	bubble(t, "ERPC-46_RPC-03_mixed_outcomes", func(t *testing.T) {
 		a, servers, na := mesh(t)
 		na.mesh.addNode(t, "old@127.0.0.1").silent = true
 		register(t, servers[nameA], "mix", func(context.Context, any) (int, error) { return 0, Errorf("mine", "x") })
@@ -294,7 +294,7 @@ func TestMulticall(t *testing.T) {
 		}
 	})
 
-	bubble(t, "ERPC-49_no_stray_answers", func(t *testing.T) {
+	bubble(t, "ERPC-49_RPC-13_no_stray_answers", func(t *testing.T) {
 		a, servers, _ := mesh(t)
 		var wg sync.WaitGroup
 		for _, s := range servers {

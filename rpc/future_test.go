@@ -100,7 +100,7 @@ func TestFuture(t *testing.T) {
 		}
 	})
 
-	bubble(t, "ERPC-29_check", func(t *testing.T) {
+	bubble(t, "ERPC-29_RPC-11_check", func(t *testing.T) {
 		a, b, _, _ := pair(t)
 		block := newBlocker()
 		register(t, b, "block", block.call)

@@ -52,7 +52,7 @@ func startMesh(t testing.TB, n int, cfg node.Config) *mesh {
 
 // TestMesh runs the main paths over real nodes; the rules themselves are tested on the mesh without a broker.
 func TestMesh(t *testing.T) {
-	m := startMesh(t, 3, node.Config{Tick: 250 * time.Millisecond, MaxMessage: 4 << 20})
+	m := startMesh(t, 3, node.Config{MaxMessage: 4 << 20})
 	a, ctx := m.servers[0], context.Background()
 
 	t.Run("ERPC-01_many_callers_and_sizes", func(t *testing.T) {
