@@ -34,11 +34,11 @@ type ClientUser struct {
 
 // What a client may use if nothing else is said. See docs/wire.md.
 var (
-	clientPublish   = []string{"kith.fn.>", "kith.group.>", "$SRV.>", "_INBOX.>"}
+	clientPublish   = []string{"kith.fn.>", "kith.broadcast.>", "$SRV.>"}
 	clientSubscribe = []string{"kith.group.>", "$SRV.>", "_INBOX.>"}
 	// localSubjects stay within one server: a node answers its own clients, and takes what is for another node over its
 	// session, where windows hold. So however fast clients are, nothing of theirs fills a route.
-	localSubjects = []string{"kith.fn.>", "kith.group.>"}
+	localSubjects = []string{"kith.fn.>", "kith.group.>", "kith.broadcast.>"}
 )
 
 const minPassword = 8
@@ -128,21 +128,21 @@ func (b *Broker) ClientAddr() string {
 	return net.JoinHostPort(host, strconv.Itoa(b.clientPort))
 }
 
-// OutsideCount is the number of subscriptions of clients on this server, those of the mesh's own connections included.
-// It is cheap: a change says that OutsideSubjects may have changed.
-func (b *Broker) OutsideCount() int {
-	account, err := b.server.LookupAccount(string(Outside))
-	if err != nil {
+// OutsideChanges is how often a subscription of the account of clients was added or removed on this server. It is cheap: a
+// change says that OutsideSubjects may have changed.
+func (b *Broker) OutsideChanges() uint64 {
+	report, err := b.server.Subsz(&server.SubszOptions{Account: string(Outside)})
+	if err != nil || report.SublistStats == nil {
 		return 0
 	}
-	return account.TotalSubs()
+	return report.NumInserts + report.NumRemoves
 }
 
 // maxOutsideSubjects bounds what OutsideSubjects looks at.
 const maxOutsideSubjects = 100_000
 
 // OutsideSubjects returns the subjects that clients of this server have subscribed to, without repetitions, sorted. It walks
-// all subscriptions of the account: call it when OutsideCount has changed. Errors: ErrClosed.
+// all subscriptions of the account: call it when OutsideChanges has. Errors: ErrClosed.
 func (b *Broker) OutsideSubjects() ([]string, error) {
 	if b.isClosed() {
 		return nil, ErrClosed

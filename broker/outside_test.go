@@ -119,7 +119,7 @@ func TestClients(t *testing.T) {
 	if err != nil || !slices.Contains(subjects, "kith.group.news") {
 		t.Fatal(subjects, err)
 	}
-	if one.OutsideCount() == 0 {
+	if one.OutsideChanges() == 0 {
 		t.Fatal("no subscriptions counted")
 	}
 	if err := one.SetRoutes([]string{two.Addr()}); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/discovery"
 )
 
@@ -46,6 +47,9 @@ type Config struct {
 	// A node that finds its own name here keeps streams and buckets for the mesh, in DataDir, and listens at that
 	// address. Empty: this node is no store.
 	Store map[string]string
+	// Clients opens a port for plain NATS clients; package gateway then lets them call functions and use groups. Nil: no
+	// such port.
+	Clients *broker.Clients
 	// Allow and Deny are patterns as of path.Match, on node names. A node that matches Deny, or that does not match
 	// Allow where Allow is not empty, is refused, whoever calls.
 	Allow, Deny []string

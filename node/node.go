@@ -140,7 +140,7 @@ func (n *Node) reserve() error {
 
 func (n *Node) startBroker(ctx context.Context) error {
 	b, err := broker.Start(ctx, broker.Config{
-		Mesh: n.cfg.Mesh, ServerName: serverOf(n.info), Store: n.storeConfig(), Listen: n.cfg.Listen, Advertise: n.cfg.Advertise,
+		Mesh: n.cfg.Mesh, ServerName: serverOf(n.info), Store: n.storeConfig(), Clients: n.cfg.Clients, Listen: n.cfg.Listen, Advertise: n.cfg.Advertise,
 		Cookie: n.cfg.Cookie, Plaintext: n.cfg.Plaintext, SNI: sni(n.id), TickWindow: 4 * n.cfg.Tick,
 		OnRoute: n.control.onRoute, Log: n.log.With().Str("part", "broker").Logger(),
 	})
@@ -216,7 +216,7 @@ func (n *Node) publishFailed(err error) {
 
 // cut is told that the ordered connection to our own broker broke. What was under way in any session may be lost.
 func (n *Node) cut(err error) {
-	if n.ctx.Err() != nil || err == nil {
+	if n.ctx.Err() != nil {
 		return
 	}
 	n.control.do(func(t tableRef, now time.Time) {
