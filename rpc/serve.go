@@ -90,16 +90,6 @@ func (s *Server) release(fn *function) {
 	}
 }
 
-// refuse answers a request that will not run. It does not wait, and gives up where it would have to: a peer that does
-// not read its answers must not fill our memory with them.
-func (s *Server) refuse(p node.Peer, id uint64, err error) {
-	f := frame{kind: frameFailure, id: id}
-	f.code, f.payload = encodeFailure(err)
-	if s.link.Send(s.ctx, p.ID, node.ProtocolCalls, node.NoWait|node.NoConnect, f.appendHead(nil), f.payload) != nil {
-		s.count.lostAnswers.Add(1)
-	}
-}
-
 // run runs the handler and answers. It is called on a worker.
 func (sv *serving) run() {
 	if sv.req.Key != "" && sv.fn != nil && sv.replay == nil && !sv.beginOnce() {

@@ -36,6 +36,7 @@ type Server struct {
 	functions registry
 	workers   workers
 	serving   servingTable
+	refusals  chan refusal
 	running   atomic.Int64
 	draining  atomic.Bool
 	drained   chan struct{} // closed when the last call of a draining server ended
@@ -85,8 +86,9 @@ func newServer(l link, opts []Option) (*Server, error) {
 	}
 	s := &Server{
 		link: l, self: l.ID(), set: set, clock: clock{time.Now()}, drained: make(chan struct{}),
-		log:  l.Log().With().Str("component", "rpc").Logger(),
-		once: onceTable[*serving]{window: set.window, maxKeys: set.onceLimit, maxBytes: set.onceBytes},
+		refusals: make(chan refusal, maxRefusals),
+		log:      l.Log().With().Str("component", "rpc").Logger(),
+		once:     onceTable[*serving]{window: set.window, maxKeys: set.onceLimit, maxBytes: set.onceBytes},
 	}
 	s.free.New = func() any { return newCall() }
 	s.writes.New = func() any { return new(write) }
@@ -100,6 +102,7 @@ func newServer(l link, opts []Option) (*Server, error) {
 		}
 	}
 	context.AfterFunc(l.Context(), s.close)
+	go s.sendRefusals(l.Context())
 	return s, nil
 }
 
