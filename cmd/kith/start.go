@@ -14,6 +14,7 @@ import (
 	"github.com/kith-mesh/kith/admin"
 	"github.com/kith-mesh/kith/config"
 	"github.com/kith-mesh/kith/discovery"
+	"github.com/kith-mesh/kith/gateway"
 	"github.com/kith-mesh/kith/internal/address"
 	"github.com/kith-mesh/kith/internal/cookie"
 	"github.com/kith-mesh/kith/internal/version"
@@ -45,6 +46,10 @@ func start(ctx context.Context, cfg config.Config, name string, log zerolog.Logg
 		return nil, err
 	}
 	nc.DataDir = cfg.DataDir
+	nc.Store = storeNodes(cfg)
+	if nc.Clients, err = clientPort(cfg); err != nil {
+		return nil, err
+	}
 	n, err := node.Start(ctx, nc)
 	if err != nil {
 		return nil, err
@@ -73,7 +78,15 @@ func layers(n *node.Node, stop func()) (*running, error) {
 	if r.calls, err = rpc.New(n); err != nil {
 		return nil, err
 	}
-	return r, admin.Serve(admin.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls, Stop: stop})
+	if err := admin.Serve(admin.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls, Stop: stop}); err != nil {
+		return nil, err
+	}
+	if addr := n.ClientAddr(); addr != "" {
+		log := n.Log()
+		log.Info().Str("address", addr).Str("user", clientUser).Msg("NATS clients may connect, with the password in client-password of the data dir")
+		_, err = gateway.New(gateway.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls})
+	}
+	return r, err
 }
 
 // leave takes the node out of the mesh in good order.
@@ -124,10 +137,6 @@ func unavailable(cfg *config.Config) error {
 		return cfg.Reject("mode", missing)
 	case cfg.LeafListen != "":
 		return cfg.Reject("leaf-listen", missing)
-	case cfg.ClientListen != "":
-		return cfg.Reject("client-listen", missing)
-	case len(cfg.Store) > 0:
-		return cfg.Reject("store", missing)
 	}
 	return nil
 }
