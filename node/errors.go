@@ -11,8 +11,8 @@ var (
 	ErrNameInUse = errors.New("node name in use")
 	// ErrNoNode is returned when no node of that name can be found, or no longer with that incarnation.
 	ErrNoNode = errors.New("no such node")
-	// ErrNotConnected is returned when there is no session with the node, or when it ended during the call. What was
-	// sent may or may not have arrived.
+	// ErrNotConnected is returned when there is no session with the node, or when it ended during the call. Nothing was
+	// sent.
 	ErrNotConnected = errors.New("not connected")
 	// ErrRefused is returned when the peer, or this node's own allow list, refuses a session.
 	ErrRefused = errors.New("connection refused by policy")

@@ -61,7 +61,9 @@ func (n *Node) Do(ctx context.Context, f func()) error {
 // if there is none, within ctx. A zero incarnation means whichever life of the name is connected.
 //
 // A nil error says that the frame is on its way, not that it has arrived: if the session ends first, the frame is
-// lost, and PeerDown tells.
+// lost, and PeerDown tells. An error says that nothing was queued, or, for a message in parts, that the peer was told to
+// forget what it has. Once PeerDown of a session has begun, nothing more is queued in it, and the next session with that
+// name can be used only after it.
 //
 // Errors: ErrNotConnected, ErrNoNode (also for an incarnation that is not the connected one), ErrNoProtocol,
 // ErrRefused, ErrWouldBlock, ErrTooLarge, ErrClosed, ctx.Err(); ErrBadArgument for a protocol out of range, and for this
@@ -84,7 +86,7 @@ func (n *Node) Send(ctx context.Context, to ID, p Protocol, flags SendFlags, par
 			return err
 		}
 	}
-	if err := s.awaitProtocol(ctx, p); err != nil {
+	if err := s.awaitProtocol(ctx, p, flags); err != nil {
 		return n.closedOr(err)
 	}
 	n.counters.framesOut.Add(1)

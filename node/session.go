@@ -238,10 +238,13 @@ func (s *session) learn(protocols uint64) uint64 {
 
 // awaitProtocol waits until the peer handles p. A peer that has been up for protocolGrace without saying so does not
 // speak it.
-func (s *session) awaitProtocol(ctx context.Context, p Protocol) error {
+func (s *session) awaitProtocol(ctx context.Context, p Protocol, flags SendFlags) error {
 	ok, changed := s.speaks(p)
 	if ok {
 		return nil
+	}
+	if flags&NoWait != 0 && time.Since(s.made) < protocolGrace {
+		return ErrWouldBlock
 	}
 	timer := time.NewTimer(protocolGrace - time.Since(s.made))
 	defer timer.Stop()
