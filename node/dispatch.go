@@ -316,10 +316,10 @@ func (d *dispatcher) raise(s *session) {
 	}
 	s.up = true
 	s.heard.Store(d.n.clock())
-	d.n.addPeer(s)
 	if s.caller {
-		d.start(s)
+		d.start(s) // before anybody can send, or say goodbye
 	}
+	d.n.addPeer(s)
 	d.n.control.opened(s)
 	d.announce(s)
 	d.n.log.Info().Str("peer", s.peer.ID.String()).Bool("hidden", s.peer.Hidden).Msg("nodeup")

@@ -31,6 +31,7 @@ type Node struct {
 	broker      *broker.Broker
 	ordered     *nats.Conn
 	reservation *discovery.Reservation
+	listed      time.Time // when others could find it in the data dir
 	dispatcher  *dispatcher
 	control     *controller
 	keeper      *keeper
@@ -194,8 +195,9 @@ func (n *Node) publishEntry() error {
 	if n.reservation == nil {
 		return nil
 	}
+	n.listed = time.Now()
 	return n.reservation.Publish(discovery.Entry{
-		Name: n.id.Name, Incarnation: n.id.Incarnation, Addr: n.info.Addr, PID: pid, Hidden: n.cfg.Hidden, Started: time.Now(),
+		Name: n.id.Name, Incarnation: n.id.Incarnation, Addr: n.info.Addr, PID: pid, Hidden: n.cfg.Hidden, Started: n.listed,
 	})
 }
 

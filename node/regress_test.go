@@ -132,3 +132,22 @@ func TestProtocolOutOfRange(t *testing.T) {
 		t.Errorf("%q has arrived", got)
 	}
 }
+
+// A goodbye right behind the opening once overtook the message that tells the peer of the session, so that only one side
+// saw it.
+func TestAGoodbyeDoesNotOvertakeTheOpening(t *testing.T) {
+	a, b := pair(t)
+	atA, atB := watch(t, a), watch(t, b)
+	const rounds = 200
+	for i := range rounds {
+		a.Disconnect(b.Name())
+		if _, err := a.Connect(within(t), b.Name()); err != nil {
+			t.Fatal(err)
+		}
+		if i%10 == 0 {
+			connected(t, a, b)
+		}
+	}
+	atA.await(t, 2*rounds)
+	meshtest.Eventually(t, "as many events on the other side", func() bool { return len(atB.all()) == 2*rounds })
+}

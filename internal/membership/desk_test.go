@@ -131,4 +131,3 @@ func (d *desk) phase(id ID) Phase {
 	}
 	return Idle
 }
-

@@ -155,6 +155,9 @@ func (t *Table) onHello(now time.Time, c wire.Control, account int) {
 		return
 	}
 	p := t.get(c.From)
+	if other := t.conn[c.Conn]; other != nil && other != p {
+		return // the id is another's
+	}
 	t.learn(p, c)
 	p.hello[account] = c.Conn
 	if p.hello[control] != c.Conn || p.hello[ordered] != c.Conn {
@@ -206,8 +209,8 @@ func (t *Table) superseded(now time.Time, p *peer, c wire.Control) {
 
 // onWelcome completes a call.
 func (t *Table) onWelcome(now time.Time, c wire.Control, account int) {
-	p := t.conn[c.Conn]
-	if p == nil || p.phase != Calling || p.id != IDOf(c.From) {
+	p := t.of(c)
+	if p == nil || p.phase != Calling {
 		return
 	}
 	t.learn(p, c)

@@ -30,13 +30,15 @@ func (t *Table) Receive(now time.Time, c wire.Control, inOrder bool) {
 	case wire.Bye:
 		t.onBye(now, c)
 	case wire.ByeSeen:
-		t.out.ByeSeen(c.Conn)
+		if t.of(c) != nil {
+			t.out.ByeSeen(c.Conn)
+		}
 	case wire.Tick:
 		t.onTick(now, c)
 	case wire.Ack:
 		t.onAck(now, c)
 	case wire.Mark:
-		if p := t.conn[c.Conn]; p != nil && p.phase == Up {
+		if p := t.of(c); p != nil && p.phase == Up {
 			t.out.Mark(c.Conn)
 		}
 	case wire.Probe:
@@ -48,10 +50,18 @@ func (t *Table) Receive(now time.Time, c wire.Control, inOrder bool) {
 	}
 }
 
+// of is the peer of the session that a message speaks of, if the message is that peer's.
+func (t *Table) of(c wire.Control) *peer {
+	if p := t.conn[c.Conn]; p != nil && p.id == IDOf(c.From) {
+		return p
+	}
+	return nil
+}
+
 // onBye ends a session that the peer has already ended, for a reason that frames cannot carry.
 func (t *Table) onBye(now time.Time, c wire.Control) {
-	p := t.conn[c.Conn]
-	if p == nil || p.id != IDOf(c.From) {
+	p := t.of(c)
+	if p == nil {
 		return
 	}
 	why := Ending(c.Why)
@@ -69,11 +79,11 @@ func (t *Table) onBye(now time.Time, c wire.Control) {
 
 // onTick takes a sign of life, with what it says of the session.
 func (t *Table) onTick(now time.Time, c wire.Control) {
-	p := t.conn[c.Conn]
-	if p != nil && p.phase == Calling && p.id.Incarnation == c.From.Incarnation {
+	p := t.of(c)
+	if p != nil && p.phase == Calling {
 		return // it has our hello, and its welcome is on its way
 	}
-	if p == nil || p.phase < Expecting || p.id.Incarnation != c.From.Incarnation {
+	if p == nil || p.phase < Expecting {
 		answer := t.message(wire.Bye, c.Conn)
 		answer.Why, answer.Detail = string(t.past.get(c.Conn)), "this session is over"
 		t.out.Control(IDOf(c.From), answer)
@@ -115,7 +125,7 @@ func (t *Table) checkTail(p *peer, last uint64) {
 
 // onAck takes an acknowledgement.
 func (t *Table) onAck(now time.Time, c wire.Control) {
-	p := t.conn[c.Conn]
+	p := t.of(c)
 	if p == nil || p.phase < Expecting {
 		return
 	}

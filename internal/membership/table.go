@@ -247,7 +247,7 @@ func (t *Table) over(now time.Time, p *peer, why Why) {
 	}
 	p.prev, p.prevWhy, p.prevEnd = p.conn, why, now
 	p.phase, p.conn, p.suspect, p.lagging = Idle, 0, false, false
-	p.hello, p.welcome = [2]uint64{}, [2]bool{}
+	p.welcome = [2]bool{} // hello stays: half of the next one may have come already
 	switch why {
 	case Disconnect:
 		p.barred = true

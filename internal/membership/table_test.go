@@ -86,6 +86,16 @@ func TestHandshake(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a_hello_may_come_while_the_old_session_ends", func(t *testing.T) {
+		d := newDesk(t)
+		d.greets("a@h", 7, 9)
+		d.hears(from("a@h", 7, wire.Hello, 10), false)
+		d.table.End(d.now, 9, Disconnect) // which came in order, as the other half does
+		d.hears(from("a@h", 7, wire.Hello, 10), true)
+		if len(d.expected) != 2 || len(d.closed) != 0 {
+			t.Errorf("%v, %v", d.expected, d.closed)
+		}
+	})
 	t.Run("a_tick_that_overtakes_the_welcome_is_no_offence", func(t *testing.T) {
 		d := newDesk(t)
 		d.table.Seen(d.now, wire.Info{Name: "z@h", Incarnation: 7})
@@ -267,8 +277,10 @@ func TestEnds(t *testing.T) {
 		if got := find(d.took(), wire.ByeSeen); got.Conn != 9 {
 			t.Errorf("%+v", got)
 		}
-		d.hears(from("a@h", 7, wire.ByeSeen, 9), false)
-		if len(d.byeSeen) != 1 {
+		d.greets("b@h", 8, 10)
+		d.hears(from("a@h", 7, wire.ByeSeen, 10), false) // of another's session
+		d.hears(from("b@h", 8, wire.ByeSeen, 10), false)
+		if len(d.byeSeen) != 1 || d.byeSeen[0] != 10 {
 			t.Errorf("%v", d.byeSeen)
 		}
 	})
@@ -300,6 +312,29 @@ func TestEnds(t *testing.T) {
 		list = d.took()
 		if got := find(list, wire.Refuse); got.Why != string(Leaving) || find(list, wire.Hello).Verb != 0 {
 			t.Errorf("%v", list)
+		}
+	})
+	t.Run("a_session_is_spoken_of_by_its_peer_only", func(t *testing.T) {
+		d := newDesk(t)
+		d.greets("a@h", 7, 9)
+		d.took()
+		for _, who := range []wire.Info{{Name: "b@h", Incarnation: 8}, {Name: "a@h", Incarnation: 8}, {Name: "b@h", Incarnation: 7}} {
+			for v := wire.Welcome; v <= wire.Alive; v++ {
+				c := from(who.Name, who.Incarnation, v, 9)
+				c.Window, c.Taken, c.Last = 1, 1<<40, 1<<40
+				d.hears(c, false)
+				d.hears(c, true)
+			}
+			hello := from(who.Name, who.Incarnation, wire.Hello, 9)
+			d.hears(hello, false)
+			d.hears(hello, true)
+		}
+		if len(d.closed)+len(d.acks)+len(d.marks)+len(d.byeSeen) != 0 || len(d.expected) != 1 || d.phase(peer) != Up {
+			t.Errorf("%v, %v, %v, %v, %v", d.closed, d.acks, d.marks, d.byeSeen, d.expected)
+		}
+		d.hears(from("a@h", 7, wire.Bye, 9), false)
+		if len(d.closed) != 1 {
+			t.Errorf("%v", d.closed)
 		}
 	})
 	t.Run("a_cut_of_the_own_connection_ends_all", func(t *testing.T) {

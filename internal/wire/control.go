@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kith-mesh/kith/internal/address"
 	"github.com/kith-mesh/kith/internal/codec"
 )
 
@@ -91,6 +92,9 @@ func DecodeControl(data []byte) (Control, error) {
 	}
 	if c.Verb == 0 || c.From.Incarnation == 0 {
 		return Control{}, fmt.Errorf("%w: control message without verb or sender", ErrCorrupt)
+	}
+	if _, _, err := address.ParseNode(c.From.Name); err != nil {
+		return Control{}, fmt.Errorf("%w: sender %q: %w", ErrCorrupt, c.From.Name, err)
 	}
 	return c, nil
 }

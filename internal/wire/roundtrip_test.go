@@ -110,7 +110,7 @@ func TestControlRoundTrip(t *testing.T) {
 		c := Control{
 			Verb: Verb(rapid.IntRange(1, 255).Draw(t, "verb")),
 			From: Info{
-				Name: text.Draw(t, "name"), Incarnation: rapid.Uint64Min(1).Draw(t, "incarnation"),
+				Name: rapid.StringMatching(`[a-zA-Z0-9_-]{1,9}@[a-z]{1,9}`).Draw(t, "name"), Incarnation: rapid.Uint64Min(1).Draw(t, "incarnation"),
 				Hidden: rapid.Bool().Draw(t, "hidden"), Addr: text.Draw(t, "addr"), Version: text.Draw(t, "version"),
 				Settled: rapid.Bool().Draw(t, "settled"),
 			},
@@ -246,7 +246,10 @@ func TestCutShort(t *testing.T) {
 }
 
 func TestControlWithoutSenderOrVerb(t *testing.T) {
-	for _, c := range []Control{{}, {Verb: Tick}, {From: Info{Name: "a@b", Incarnation: 1}}} {
+	for _, c := range []Control{
+		{}, {Verb: Tick}, {From: Info{Name: "a@b", Incarnation: 1}}, {Verb: Tick, From: Info{Incarnation: 1}},
+		{Verb: Tick, From: Info{Name: "a@b@c", Incarnation: 1}}, {Verb: Tick, From: Info{Name: "a b@c", Incarnation: 1}},
+	} {
 		if _, err := DecodeControl(c.Encode()); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%+v: %v", c, err)
 		}
