@@ -12,8 +12,9 @@ type link struct {
 
 // linkSet is the links of one process. Most have one or two, a supervisor may have a million. A nil set is empty.
 type linkSet struct {
-	few  []*link
-	many shrinkMap[PID, *link] // takes over from few
+	few    []*link
+	many   shrinkMap[PID, *link] // takes over from few
+	parent PID                   // see Process.Parent
 }
 
 const fewLinks = 8
@@ -82,6 +83,26 @@ func (p *Process) newLink(peer PID) *link {
 	l := &link{peer: peer}
 	p.links.add(l)
 	return l
+}
+
+// Parent is the process that this one was linked to by WithLink when it was started, or the zero PID.
+func (p *Process) Parent() PID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.links == nil {
+		return PID{}
+	}
+	return p.links.parent
+}
+
+// setParent notes the parent of a process that does not run yet.
+func (p *Process) setParent(parent PID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.links == nil {
+		p.links = &linkSet{}
+	}
+	p.links.parent = parent
 }
 
 // Link ties this process and another together: when either ends, the other gets an exit signal with the same reason,

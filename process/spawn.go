@@ -122,12 +122,14 @@ func (r *Runtime) prepare(p *Process, opts []SpawnOption) error {
 		*m.out = m.owner.Monitor(p.PID())
 	}
 	if o.parent != nil {
+		p.setParent(o.parent.PID())
 		o.parent.Link(p.PID())
 	}
 	if o.remote != nil {
 		o.remote.attach(p)
 	}
 	if !o.linkTo.IsZero() {
+		p.setParent(o.linkTo)
 		if err := p.linkFromRemote(o.linkTo, o.linkConn); err != nil {
 			p.exitSignal(Exit{From: o.linkTo, Reason: err, Link: true})
 		}
