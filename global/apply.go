@@ -112,8 +112,13 @@ func (c *core) onSet(p *peer, e *entry, live bool) {
 		cl := own.claim
 		c.put(e, own, ByCall)
 		c.broadcast(e.Name, nil, func(b []byte) []byte { return appendDel(b, e.Name, ByCall) })
-		c.givenWay(own, cl, e.PID)
+		if cl != nil { // it had the name for a moment
+			own.claim = nil
+			c.finish(cl, nil)
+		}
 		return
+	case own.claim != nil && own.moved && live && e.Version.Compare(own.Version) < 0:
+		// The own one takes over, and its owner hears of that.
 	case own.claim != nil && (!e.provisional || e.Version.Compare(own.Version) < 0):
 		c.put(e, nil, ByCall)
 		c.yield(own, e.PID)
