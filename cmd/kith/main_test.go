@@ -115,6 +115,7 @@ func TestUsage(t *testing.T) {
 		{"no_file", []string{"names", "--config", filepath.Join(dir, "none.yaml")}, 2, "no such file"},
 		{"no_cookie_file", []string{"node", "--cookie-file", filepath.Join(dir, "none")}, 2, "no such file"},
 		{"short_cookie", []string{"node", "--cookie", "short"}, 2, "16 bytes or more"},
+		{"open_client_port", []string{"node", "--client-listen", "0.0.0.0:0"}, 2, "0.0.0.0:0 for clients needs TLS"},
 		{"bad_nick", []string{"chat", "--nick", "a b"}, 2, `error: bad value "a b" for nick (flag --nick)`},
 		{"bad_room", []string{"chat", "--nick", "a", "--room", "[x]"}, 2, `"[x]" for room`},
 		{"missing_argument", []string{"ping"}, 2, "error: an argument is missing: kith ping NODE"},

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/kith-mesh/kith/admin"
+	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/config"
 	"github.com/kith-mesh/kith/discovery"
 	"github.com/kith-mesh/kith/gateway"
@@ -47,10 +48,16 @@ func start(ctx context.Context, cfg config.Config, name string, log zerolog.Logg
 	}
 	nc.DataDir = cfg.DataDir
 	nc.Store = storeNodes(cfg)
+	if nc.Store[name] != "" && !cfg.Given("cluster-listen") {
+		nc.Listen = "" // a store node listens where the list says
+	}
 	if nc.Clients, err = clientPort(cfg); err != nil {
 		return nil, err
 	}
 	n, err := node.Start(ctx, nc)
+	if errors.Is(err, broker.ErrInsecure) {
+		return nil, cfg.Reject("client-listen", err) // the cluster port always has the cookie's TLS
+	}
 	if err != nil {
 		return nil, err
 	}
