@@ -158,15 +158,30 @@ func (c *core) lockedAt(h *hold, id node.ID, v Version, waits bool) {
 		}
 		h.state, h.token = holdRest, v
 		c.clock.observe(v)
-		for _, id := range c.sorted(h.rest) {
-			c.lockAt(h, id, false)
-		}
-		c.lockedRest(h)
+		c.lockRest(h)
 	case h.state == holdRest && h.rest[id]:
 		delete(h.rest, id)
 		h.refused = h.refused || v.IsZero()
 		c.lockedRest(h)
 	}
+}
+
+// lockRest asks all but the first. Of those that have gone since the attempt began, a lock of all does without.
+func (c *core) lockRest(h *hold) {
+	for _, id := range c.sorted(h.rest) {
+		if p := c.peers[id]; id != c.self && (p == nil || h.nodes == nil && p.behind) {
+			if h.nodes != nil {
+				c.giveBack(h)
+				c.failLock(h, fmt.Errorf("%w: %s", ErrNotConnected, id.Name))
+				return
+			}
+			delete(h.rest, id)
+		}
+	}
+	for _, id := range c.sorted(h.rest) {
+		c.lockAt(h, id, false)
+	}
+	c.lockedRest(h)
 }
 
 func (c *core) sorted(set map[node.ID]bool) []node.ID {
