@@ -199,6 +199,28 @@ func TestChat(t *testing.T) {
 		}
 	})
 
+	t.Run("nick_claimed_at_once", func(t *testing.T) {
+		s := sites(t, meshtest.New(t, 3))
+		for round := range 10 {
+			var people []*person
+			nick := fmt.Sprint("ann", round, "x")
+			for i := range 6 {
+				people = append(people, enter(t, s[i%3], nick))
+			}
+			in := 0
+			for _, p := range people {
+				if p.isIn() {
+					in++
+				} else if err := p.end(); !errors.Is(err, chat.ErrNickTaken) {
+					t.Errorf("%v", err)
+				}
+			}
+			if in != 1 {
+				t.Errorf("%d of 6 got the nick", in)
+			}
+		}
+	})
+
 	t.Run("direct_message_to_a_frozen_node", func(t *testing.T) {
 		m := meshtest.New(t, 2)
 		s := sites(t, m)

@@ -167,6 +167,24 @@ func (p *person) await(what string, fits func(string) bool) string {
 	}
 }
 
+// isIn waits until the chat shows its first line or has ended.
+func (p *person) isIn() bool {
+	for {
+		p.out.mu.Lock()
+		change, text := p.out.change, len(p.out.text)
+		p.out.mu.Unlock()
+		if text > 0 {
+			return true
+		}
+		select {
+		case <-change:
+		case err := <-p.ended:
+			p.ended <- err
+			return false
+		}
+	}
+}
+
 // count is how many lines have come that are like this.
 func (p *person) count(pattern string) (n int) {
 	re := regexp.MustCompile(pattern)

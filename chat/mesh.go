@@ -2,11 +2,13 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/kith-mesh/kith/chat/internal/talk"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/pg"
+	"github.com/kith-mesh/kith/rpc"
 )
 
 // watch makes sure that the groups of every node are known, opens the talk with it, and then hands on every change, until ctx ends.
@@ -16,12 +18,12 @@ func (u *user) watch(ctx context.Context) {
 	defer nodes.Close()
 	meet, cancel := context.WithDeadline(ctx, u.start.Add(talk.OpenWait))
 	defer cancel()
-	u.settle(meet, n.Nodes())
+	silent := u.settle(meet, n.Nodes())
 
 	// Its events go on into the mailbox at once, so that its queue needs no bound of its own.
 	groups, members := u.scope.MonitorAll(pg.Queue(0))
 	defer groups.Close()
-	opened := talk.Opened{Groups: make(map[string][]talk.ID, len(members)), Nodes: n.Nodes()}
+	opened := talk.Opened{Groups: make(map[string][]talk.ID, len(members)), Nodes: n.Nodes(), Silent: silent}
 	for name, pids := range members {
 		opened.Groups[name] = idsOf(pids)
 	}
@@ -47,21 +49,27 @@ func (u *user) watch(ctx context.Context) {
 }
 
 // settle makes a round trip to every node. It comes back behind all that the node had sent, so whoever joined there
-// before our own joining arrived is known here now, and whoever joins later knows us.
-func (u *user) settle(ctx context.Context, nodes []string) {
+// before our own joining arrived is known here now, and whoever joins later knows us. It returns the nodes that did not
+// answer in time.
+func (u *user) settle(ctx context.Context, nodes []string) (silent []string) {
 	if err := u.scope.WaitReady(ctx); err != nil {
 		u.log.Debug().Err(err).Msg("not every node has told its rooms")
 	}
 	var wg sync.WaitGroup
+	var mu sync.Mutex // guards silent
 	for _, name := range nodes {
 		wg.Go(func() {
-			if err := u.cfg.Calls.Call(ctx, name, "kith.echo", nil, nil); err != nil {
-				// Any answer is a round trip, and a node that gives none in time is not waited for.
-				u.log.Debug().Err(err).Str("peer", name).Msg("no echo")
+			// Any answer is a round trip, an error too.
+			if err := u.cfg.Calls.Call(ctx, name, "kith.echo", nil, nil); errors.Is(err, rpc.ErrTimeout) || ctx.Err() != nil {
+				u.log.Debug().Err(err).Str("peer", name).Msg("no answer")
+				mu.Lock()
+				defer mu.Unlock()
+				silent = append(silent, name)
 			}
 		})
 	}
 	wg.Wait()
+	return silent
 }
 
 func nodeEvent(ev node.Event) talk.Event {

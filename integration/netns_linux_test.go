@@ -184,6 +184,9 @@ func (m *netMesh) ledger(list []way, lines ...string) {
 	about := regexp.MustCompile(`^\* node (?:up|down) (\w+)@mesh`)
 	for _, i := range m.present() {
 		p := m.at(i)
+		if _, marked := m.marks[p]; !marked {
+			continue // it started later
+		}
 		got, want := map[string][]string{}, map[string][]string{}
 		for _, l := range p.out.all()[m.marks[p]:] {
 			if found := about.FindStringSubmatch(l); found != nil {

@@ -1,10 +1,15 @@
 package talk
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // open takes the state of the mesh and asks everybody for their nick.
 func (t *Talk) open(ev Opened) {
 	t.opened = true
+	t.openBy = t.now.Add(OpenWait)
+	t.at(t.openBy)
 	for _, n := range ev.Nodes {
 		t.nodes[n] = true
 	}
@@ -16,7 +21,7 @@ func (t *Talk) open(ev Opened) {
 	}
 	for id := range t.groups[Users] {
 		if t.users[id] == nil && id != t.self.ID {
-			t.asks[id] = &ask{next: t.now}
+			t.asks[id] = &ask{next: t.now, silent: slices.Contains(ev.Silent, id.Node)}
 		}
 	}
 	t.tickAsks()
@@ -35,8 +40,8 @@ func (t *Talk) settle() {
 	t.do(Join{t.rooms[0].name})
 }
 
-// conflict decides between this user and another with the same nick.
-func (t *Talk) conflict(other User, direct bool) {
+// conflict decides between this user and another with the same nick. While we only claim it, that waits.
+func (t *Talk) conflict(other User) {
 	switch {
 	case t.phase == over:
 	case t.self.Settled && t.self.Before(other):
@@ -46,20 +51,20 @@ func (t *Talk) conflict(other User, direct bool) {
 		}
 	case t.self.Settled:
 		t.rename(other)
-	case other.Settled, direct && other.Before(t.self):
-		t.lostTo = other.ID
 	}
 }
 
-// refuse ends the chat before it began, once all nicks are known, so that the suggestion is a free one. It does not
-// when the user who had the better right has gone meanwhile.
+// refuse ends the chat before it began if somebody has a better right to the nick. It is asked once all nicks are known,
+// so that the suggestion is a free one, and whoever was refused meanwhile is not counted any more.
 func (t *Talk) refuse() bool {
-	if t.users[t.lostTo] == nil {
-		return false
+	for _, p := range t.people() {
+		if p.Nick == t.self.Nick && p.Before(t.self) {
+			t.phase = over
+			t.do(Refuse{Nick: t.self.Nick, Holder: p.ID, Suggestion: t.suggest(t.self.Nick)})
+			return true
+		}
 	}
-	t.phase = over
-	t.do(Refuse{Nick: t.self.Nick, Holder: t.lostTo, Suggestion: t.suggest(t.self.Nick)})
-	return true
+	return false
 }
 
 // rename takes another nick, since the other one keeps this one.

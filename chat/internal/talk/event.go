@@ -12,6 +12,8 @@ type (
 		Groups map[string][]ID
 		// Nodes are the other nodes that are connected.
 		Nodes []string
+		// Silent are those of them that did not answer. Nobody waits for their users.
+		Silent []string
 	}
 
 	// Input is a line that the user typed, without its end.
@@ -163,8 +165,8 @@ func (Quit) action()     {}
 
 // How long things wait for each other.
 const (
-	// OpenWait bounds the wait for the nicks of the others before the first line, and for those of a room's members
-	// before its roster: a frozen member costs no more than this.
+	// OpenWait bounds the wait for the nodes before Opened, then that for the nicks of the others before the first line,
+	// and that for the nicks of a room's members before its roster.
 	OpenWait = time.Second
 	// OrderWait is how long a line waits for one that belongs before it and comes over another way.
 	OrderWait = 200 * time.Millisecond

@@ -20,6 +20,10 @@ type ask struct {
 	tries int
 	next  time.Time
 	seq   uint64 // of the last question, 0 before the first
+	// silent says that the user's node does not answer, so that nobody waits.
+	silent bool
+	// direct says that the user itself was asked, and not only another on its node.
+	direct bool
 }
 
 // askAgain is when the next try is due after each one, counted from it. After the last the user stays without a nick
@@ -70,12 +74,22 @@ func (t *Talk) heardOf(ev Known) {
 		fresh := a != nil && ev.From.Node == u.ID.Node && a.seq > 0 && ev.Seq >= a.seq
 		t.learn(u, u.ID == ev.From, fresh)
 	}
+	// Those of its node that it does not know have just come, and are asked themselves.
+	for id, a := range t.asks {
+		if id.Node == ev.From.Node && a.tries == 1 && a.seq == ev.Seq && !a.direct {
+			a.next = t.now
+		}
+	}
+	t.tickAsks()
 }
 
 // learn takes what is said about a user: directly, by itself, or by another, and then fresh or not.
 func (t *Talk) learn(u User, direct, fresh bool) {
 	if u.ID == t.self.ID || u.ID == (ID{}) || CheckName(u.Nick) != nil {
 		return
+	}
+	if !direct && !t.in(Users, u.ID) {
+		return // it has gone meanwhile, or the news of it is still to come
 	}
 	p := t.users[u.ID]
 	switch {
@@ -94,13 +108,13 @@ func (t *Talk) learn(u User, direct, fresh bool) {
 	p.direct = p.direct || direct
 	switch {
 	case t.undecided(p):
-		t.askFor(u.ID, 0)
+		t.askItself(u.ID)
 	case direct || fresh:
 		delete(t.asks, u.ID)
 	}
 	t.hold(p)
 	if u.Nick == t.self.Nick {
-		t.conflict(u, direct)
+		t.conflict(u)
 	}
 	t.appear(p)
 }
@@ -113,7 +127,21 @@ func (t *Talk) undecided(p *person) bool {
 // awaited says that a user's nick is being asked for and that something has to wait for it.
 func (t *Talk) awaited(id ID) bool {
 	p := t.users[id]
-	return t.asks[id] != nil && (p == nil || t.undecided(p))
+	a := t.asks[id]
+	return a != nil && !a.silent && (p == nil || t.undecided(p))
+}
+
+// askItself asks a user now, unless that has been done.
+func (t *Talk) askItself(id ID) {
+	a := t.asks[id]
+	if a == nil {
+		a = &ask{}
+		t.asks[id] = a
+	}
+	if !a.direct {
+		a.next = t.now
+		t.tickAsks()
+	}
 }
 
 // allHeard says that nobody's nick has to be waited for.
@@ -230,11 +258,7 @@ func (t *Talk) askFor(id ID, after time.Duration) {
 		return
 	}
 	t.asks[id] = &ask{next: t.now.Add(after)}
-	if after == 0 {
-		t.tickAsks()
-	} else {
-		t.at(t.asks[id].next)
-	}
+	t.at(t.asks[id].next)
 }
 
 // tickAsks asks for the nicks that are due. The first time one user of each node answers for all of it, and for
@@ -260,7 +284,7 @@ func (t *Talk) tickAsks() {
 		a := t.asks[id]
 		if first := a.tries == 0; !first || !asked[id.Node] || t.users[id] != nil {
 			t.do(Ask{To: id, Seq: t.askSeq, User: t.self})
-			asked[id.Node] = true
+			asked[id.Node], a.direct = true, true
 		}
 		if a.tries == 1 {
 			t.askOther(id)

@@ -14,12 +14,18 @@ type room struct {
 	by time.Time
 	// entered is set once the roster has been shown.
 	entered bool
-	// held are the messages that wait for the roster.
-	held []Said
+	// held are the messages that wait for the roster, and the departures of those who said them.
+	held []heldBack
 	// dropped counts those for which there was no room.
 	dropped int
 	// shown are the members that were shown to be here, under which nick.
 	shown map[ID]string
+}
+
+// heldBack is a message, or when left is set only the departure of its sender.
+type heldBack struct {
+	Said
+	left, lost bool
 }
 
 // maxHeld bounds the messages that wait for a roster: a second of a very busy room.
@@ -60,10 +66,48 @@ func (t *Talk) current() *room {
 // hold keeps a message until the roster has been shown.
 func (r *room) hold(ev Said) {
 	if len(r.held) < maxHeld {
-		r.held = append(r.held, ev)
+		r.held = append(r.held, heldBack{Said: ev})
 	} else {
 		r.dropped++
 	}
+}
+
+// holdLeave keeps the departure of somebody whose messages wait.
+func (r *room) holdLeave(id ID, lost bool) {
+	if slices.ContainsFunc(r.held, func(h heldBack) bool { return h.From.ID == id }) {
+		r.held = append(r.held, heldBack{Said: Said{From: User{ID: id}}, left: true, lost: lost})
+	}
+}
+
+// release shows what has been held back, now that the roster has been shown.
+func (t *Talk) release(r *room) {
+	held := r.held
+	r.held = nil
+	for _, h := range held {
+		nick, shown := r.shown[h.From.ID]
+		switch {
+		case !h.left:
+			t.utter(r, h.Said)
+		case shown && !t.in(r.name, h.From.ID):
+			delete(r.shown, h.From.ID)
+			t.show(Line{Kind: LeftRoom, Room: r.name, Nick: nick, Lost: h.lost})
+		}
+	}
+	if r.dropped > 0 {
+		t.problem("%d messages came before the roster of %s and are lost", r.dropped, r.name)
+	}
+}
+
+// utter shows a message to a room, and before it that its sender is there.
+func (t *Talk) utter(r *room, ev Said) {
+	nick := t.nick(ev.From)
+	if p := t.users[ev.From.ID]; p != nil {
+		t.appearIn(r, p)
+	} else if _, shown := r.shown[ev.From.ID]; !shown {
+		r.shown[ev.From.ID] = nick
+		t.show(Line{Kind: JoinedRoom, Room: r.name, Nick: nick})
+	}
+	t.show(Line{Kind: Message, Room: r.name, Nick: nick, Text: ev.Text, Mine: ev.From.ID == t.self.ID})
 }
 
 // enter joins a room, or makes it the current one.
@@ -122,14 +166,7 @@ func (t *Talk) tryEnter(r *room) {
 		t.out = append(t.out, t.preface...)
 		t.preface = nil
 	}
-	held := r.held
-	r.held = nil
-	for _, ev := range held {
-		t.said(ev)
-	}
-	if r.dropped > 0 {
-		t.problem("%d messages came before the roster of %s and are lost", r.dropped, r.name)
-	}
+	t.release(r)
 }
 
 // joined takes new members of a group.
@@ -199,7 +236,11 @@ func (t *Talk) leftOne(group string, id ID, lost bool) {
 		delete(t.asks, id)
 	}
 	r := t.room(group)
-	if r == nil || !r.entered {
+	if r == nil {
+		return
+	}
+	if !r.entered {
+		r.holdLeave(id, lost)
 		return
 	}
 	nick, ok := r.shown[id]
@@ -241,18 +282,15 @@ func (t *Talk) said(ev Said) {
 	if r == nil {
 		return
 	}
-	if !r.entered {
-		r.hold(ev)
-		return
-	}
 	if !mine {
 		// It speaks, so it is here: the news of it is on its way.
 		t.group(ev.Room)[ev.From.ID] = struct{}{}
-		if p := t.users[ev.From.ID]; p != nil {
-			t.appearIn(r, p)
-		}
 	}
-	t.show(Line{Kind: Message, Room: ev.Room, Nick: t.nick(ev.From), Text: ev.Text, Mine: mine})
+	if r.entered {
+		t.utter(r, ev)
+	} else {
+		r.hold(ev)
+	}
 }
 
 // sayHere sends a line to the current room.

@@ -349,10 +349,18 @@ func (m *simMesh) rest() {
 			m.link(a, b)
 		}
 	}
-	for range 20 {
+	for end := m.now.Add(20 * time.Second); m.now.Before(end); {
 		for m.step(func(int) int { return 0 }) {
 		}
-		m.pass(time.Second)
+		next := end
+		for _, u := range m.users {
+			if w := u.talk.Wake(); !u.done && !w.IsZero() && w.Before(next) {
+				next = w
+			}
+		}
+		m.pass(next.Sub(m.now))
+	}
+	for m.step(func(int) int { return 0 }) {
 	}
 }
 

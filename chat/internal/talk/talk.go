@@ -37,7 +37,6 @@ type Talk struct {
 	phase    phase
 	opened   bool      // the Opened event has come
 	openBy   time.Time // the first line comes by then
-	lostTo   ID        // who has a better right to the nick that is claimed
 
 	groups map[string]map[ID]struct{} // who is in which group, as the mesh says
 	users  map[ID]*person             // who has said hello
@@ -66,7 +65,6 @@ func New(cfg Config) *Talk {
 	t := &Talk{
 		self:     self,
 		commands: commands(),
-		openBy:   cfg.Now.Add(OpenWait),
 		groups:   map[string]map[ID]struct{}{},
 		users:    map[ID]*person{},
 		holder:   map[string]ID{},
@@ -78,7 +76,6 @@ func New(cfg Config) *Talk {
 		now:      cfg.Now,
 	}
 	t.rooms = []*room{{name: cfg.Room}}
-	t.at(t.openBy)
 	return t
 }
 
@@ -169,7 +166,7 @@ func (t *Talk) progress() {
 // tick does what has become due, and finds out what is due next.
 func (t *Talk) tick() {
 	t.wake = time.Time{}
-	if t.phase < open {
+	if t.phase < open && t.opened {
 		t.at(t.openBy)
 	}
 	t.tickAsks()
