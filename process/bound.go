@@ -13,7 +13,7 @@ const (
 	// Refuse turns the message away: a local sender gets ErrMailboxFull, one of another node hears of it only from
 	// SendConfirmed. Refused messages are counted.
 	Refuse Policy = iota
-	// Block lets a local sender wait for room, within its context. Senders of other nodes are never blocked by a
+	// Block lets a local sender wait for room, within its context; a process that sends to itself waits too. Senders of other nodes are never blocked by a
 	// mailbox, only by the window of the session: their messages are queued beyond the bound, except those of
 	// SendConfirmed, which are refused.
 	Block

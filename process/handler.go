@@ -110,7 +110,7 @@ func (r *Runtime) handleSend(p node.Peer, f frame) {
 }
 
 func (r *Runtime) handleExit(p node.Peer, f frame) {
-	if target := r.lookup(f.to); target != nil {
+	if target := r.procs.get(f.to); target != nil {
 		target.exitSignal(Exit{From: remotePID(p, f.from), Reason: r.types.now.Load().decodeReason(f.body)})
 	}
 }

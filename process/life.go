@@ -56,8 +56,14 @@ func (p *Process) finalReason(err error) error {
 	return err
 }
 
-// finish ends the process with what its body came to.
-func (p *Process) finish(err error) { p.terminate(p.finalReason(err)) }
+// finish ends the process with what its body came to. It runs on the goroutine of the process.
+func (p *Process) finish(err error) {
+	if n := len(p.batch) - p.head; n > 0 {
+		p.rt.stats.unread.Add(uint64(n))
+		p.batch, p.head = nil, 0
+	}
+	p.terminate(p.finalReason(err))
+}
 
 func (p *Process) exitReason() error {
 	p.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -373,6 +374,87 @@ func TestMeshFailure(t *testing.T) {
 		self.Monitor(to)
 		if d := receive(t, self).(process.Down); !errors.Is(d.Reason, process.ErrNoProcess) {
 			t.Fatalf("%+v", d)
+		}
+	})
+	t.Run("SIG-03_flapping", func(t *testing.T) {
+		m, rts := mesh(t, 2)
+		a, b := rts[0], rts[1]
+		self := b.Attach()
+		stop := make(chan struct{})
+		var sent atomic.Int64
+		go func() {
+			defer close(stop)
+			for i := range 200_000 {
+				if a.Send(bg, self.PID(), i) == nil {
+					sent.Add(1)
+				}
+			}
+			_ = a.Send(bg, self.PID(), "last")
+		}()
+		for range 3 {
+			m.Break(1, 2)
+			meshtest.Eventually(t, "nodedown", func() bool { return !m.Connected(1, 2) })
+			m.Mend(1, 2)
+			m.WaitFull()
+		}
+		<-stop
+		if err := a.SendConfirmed(within(t, 20*time.Second), self.PID(), "end"); err != nil {
+			t.Fatal(err)
+		}
+		last, n := -1, 0
+		for {
+			got := receive(t, self)
+			if got == "end" {
+				break
+			}
+			if i, ok := got.(int); ok {
+				if i <= last {
+					t.Fatalf("%d came after %d", i, last)
+				}
+				last = i
+				n++
+			}
+		}
+		t.Logf("%d of %d arrived, in order", n, sent.Load())
+	})
+	t.Run("SIG-10_LINK-20_full_window", func(t *testing.T) {
+		m, rts := mesh(t, 2, meshtest.Tick(2*time.Second))
+		a, b := rts[0], rts[1]
+		self := b.Attach(process.WithTrapExit())
+		dying := a.Spawn(func(p *process.Process) error {
+			_, err := p.Receive(bg)
+			return errors.Join(err, errors.New("behind a full window"))
+		})
+		self.Monitor(dying)
+		if err := a.SendConfirmed(within(t, 10*time.Second), self.PID(), "hello"); err != nil {
+			t.Fatal(err)
+		}
+		m.CutOneWay(1, 2)
+		load := make([]byte, 64<<10)
+		full := func() bool { return errors.Is(a.SendTo(bg, self.PID(), load, node.NoWait), node.ErrWouldBlock) }
+		meshtest.Eventually(t, "a full window", full)
+		ctx, cancel := context.WithTimeout(bg, 10*time.Millisecond)
+		defer cancel()
+		if err := a.Send(ctx, self.PID(), load); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		_ = a.Send(bg, dying, "end") // its DOWN waits in line
+		a.Exit(self.PID(), errors.New("so does an exit signal"))
+		m.Mend(1, 2)
+		var downs, exits int
+		for downs+exits < 2 {
+			switch got := receive(t, self).(type) {
+			case process.Down:
+				downs++
+				if !errors.Is(got.Reason, process.ErrNoConnection) && !strings.Contains(got.Reason.Error(), "full window") {
+					t.Fatal(got.Reason)
+				}
+				if errors.Is(got.Reason, process.ErrNoConnection) {
+					t.Skip("the session did not survive the pause on this machine")
+				}
+			case process.Exit:
+				exits++
+			}
 		}
 	})
 	t.Run("node_stops", func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // stay runs until it is told to end.
@@ -281,4 +283,90 @@ func TestLINKMonitors(t *testing.T) {
 			down(t, self)
 		})
 	})
+}
+
+// TestMonitorAgreement lets monitors come, go and fire while signals cross and the session breaks: when all has come to
+// rest, the target's node holds a watch for exactly those that are active, and each has fired at most once.
+func TestMonitorAgreement(t *testing.T) {
+	t.Run("LINK-23_LINK-06_random", rapid.MakeCheck(func(rt *rapid.T) {
+		net := newMemNet(t)
+		a, b := net.start("a@h"), net.start("b@h")
+		defer func() { _, _ = a.Close(), b.Close() }()
+		self, targets := a.Attach(), []*Process{b.Attach(), b.Attach()}
+		fired := map[*Monitor]bool{}
+		var all []*Monitor
+		rt.Repeat(map[string]func(*rapid.T){
+			"monitor": func(t *rapid.T) {
+				all = append(all, self.Monitor(rapid.SampledFrom(targets).Draw(t, "target").PID()))
+			},
+			"demonitor": func(t *rapid.T) {
+				if len(all) > 0 {
+					self.Demonitor(rapid.SampledFrom(all).Draw(t, "monitor"))
+				}
+			},
+			"end":    func(t *rapid.T) { targets[0].Detach(errOops); targets[0] = b.Attach() },
+			"a_to_b": func(*rapid.T) { net.step("a@h", "b@h") },
+			"b_to_a": func(*rapid.T) { net.step("b@h", "a@h") },
+			"breaks": func(*rapid.T) {
+				if net.conns[pairOf("a@h", "b@h")] != 0 {
+					net.cut("a@h", "b@h")
+				}
+			},
+			"receive": func(*rapid.T) { receiveDowns(rt, self, fired) },
+		})
+		net.settle()
+		receiveDowns(rt, self, fired)
+		active := 0
+		for _, m := range all {
+			if m.active() {
+				active++
+			}
+		}
+		held := len(a.peers.byName["b@h"].orEmpty().monitors.m)
+		watches := len(b.peers.byName["a@h"].orEmpty().watches.m)
+		listed := 0
+		for _, p := range targets {
+			for w := p.watchers; w != nil; w = w.next {
+				listed++
+			}
+		}
+		if active != held || active != watches || active != listed {
+			rt.Fatalf("%d are active, %d held, %d watched, %d listed", active, held, watches, listed)
+		}
+	}))
+	t.Run("million_leave_nothing", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("takes a second")
+		}
+		rt := alone(t)
+		self, target := rt.Attach(), rt.SpawnBehaviour(nop{})
+		self.Demonitor(self.Monitor(target))
+		before := heap()
+		func() {
+			monitors := make([]*Monitor, 1_000_000)
+			for i := range monitors {
+				monitors[i] = self.Monitor(target)
+			}
+			for _, m := range monitors {
+				self.Demonitor(m)
+			}
+		}()
+		if after := heap(); after > before+1<<20 {
+			t.Fatalf("%d bytes are left", after-before)
+		}
+	})
+}
+
+func receiveDowns(t *rapid.T, p *Process, fired map[*Monitor]bool) {
+	for {
+		m, ok := p.TryReceive()
+		if !ok {
+			return
+		}
+		d := m.(Down)
+		if fired[d.Monitor] {
+			t.Fatalf("%v fired twice", d.Target)
+		}
+		fired[d.Monitor] = true
+	}
 }
