@@ -1,3 +1,5 @@
+//go:build unix
+
 package pg_test
 
 import (
@@ -5,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +41,13 @@ func direct(b testing.TB, n int) *cluster {
 	return c
 }
 
+// cpu is the processor time that this process has used. On a busy machine it says more than the clock.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // arrive waits for a condition, a minute at most.
 func arrive(b testing.TB, what string, ok func() bool) {
 	b.Helper()
@@ -60,6 +70,7 @@ func BenchmarkJoin(b *testing.B) {
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
+	used := cpu()
 	for _, name := range names {
 		if err := s[0].Join(name, p); err != nil {
 			b.Fatal(err)
@@ -69,6 +80,7 @@ func BenchmarkJoin(b *testing.B) {
 		arrive(b, "all groups", func() bool { return other.GroupCount() == b.N })
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "joins/s")
+	b.ReportMetric(float64(b.N)/(cpu()-used).Seconds(), "joins/cpu-s")
 }
 
 // BenchmarkJoinVisible is the time from a join until another node's monitor tells of it.
@@ -105,7 +117,11 @@ func (c *cluster) counter(i int, n *atomic.Int64) process.PID {
 
 // fanout broadcasts from the first node to members on two nodes and reports deliveries per second.
 func fanout(b *testing.B, from, members int, on []int) {
-	c := direct(b, 3)
+	nodes := from
+	for _, i := range on {
+		nodes = max(nodes, i)
+	}
+	c := direct(b, nodes+1)
 	s := c.scope("bench")
 	var got atomic.Int64
 	for _, i := range on {
@@ -130,6 +146,7 @@ func fanout(b *testing.B, from, members int, on []int) {
 	arrive(b, "the first broadcast", func() bool { return got.Load() == int64(members) })
 	got.Store(0)
 	b.ReportAllocs()
+	used := cpu()
 	for b.Loop() {
 		send()
 	}
@@ -138,6 +155,7 @@ func fanout(b *testing.B, from, members int, on []int) {
 	}
 	arrive(b, "all deliveries", func() bool { return got.Load() == int64(b.N*members) })
 	b.ReportMetric(float64(b.N*members)/b.Elapsed().Seconds(), "deliveries/s")
+	b.ReportMetric(float64(b.N*members)/(cpu()-used).Seconds(), "deliveries/cpu-s")
 }
 
 // BenchmarkBroadcast20 is 20 members on two other nodes.
@@ -145,6 +163,49 @@ func BenchmarkBroadcast20(b *testing.B) { fanout(b, 0, 20, []int{1, 2}) }
 
 // BenchmarkBroadcastOther is 20 members on one other node.
 func BenchmarkBroadcastOther(b *testing.B) { fanout(b, 0, 20, []int{1}) }
+
+// BenchmarkBroadcastNodes is one member on each of several other nodes: as many broadcasts as go, and one at a time.
+func BenchmarkBroadcastNodes(b *testing.B) {
+	for _, n := range []int{1, 2, 4, 8} {
+		var on []int
+		for i := range n {
+			on = append(on, i+1)
+		}
+		b.Run(fmt.Sprint("stream/", n), func(b *testing.B) { fanout(b, 0, n, on) })
+		b.Run(fmt.Sprint("single/", n), func(b *testing.B) {
+			c := direct(b, n+1)
+			s := c.scope("bench")
+			got := make(chan struct{}, 1024)
+			for _, i := range on {
+				must(b, s[i].Join("g", c.rt[i].Spawn(func(self *process.Process) error {
+					for {
+						if _, err := self.Receive(self.Context()); err != nil {
+							return nil
+						}
+						got <- struct{}{}
+					}
+				})))
+			}
+			arrive(b, "all members", func() bool { return s[0].Count("g").Members == n })
+			once := func() {
+				if _, err := s[0].Broadcast(context.Background(), "g", 1); err != nil {
+					b.Fatal(err)
+				}
+				for range n {
+					<-got
+				}
+			}
+			for range 100 {
+				once()
+			}
+			used := cpu()
+			for b.Loop() {
+				once()
+			}
+			b.ReportMetric(float64((cpu()-used).Microseconds())/float64(b.N), "cpu-µs/op")
+		})
+	}
+}
 
 // BenchmarkFanout is 10,000 members on two nodes.
 func BenchmarkFanout(b *testing.B) { fanout(b, 0, 10_000, []int{0, 1}) }

@@ -86,7 +86,7 @@ func (s *Scope) deliver(locals []process.PID, msg any) {
 const wholeFrame = 128 << 10
 
 // spread sends the frame of p.buf and payload to all targets, without waiting for anybody: over the topic to those
-// that take it, if they are several, over their sessions to the others. It returns those that cannot take it now.
+// that take it, if they are enough, over their sessions to the others. It returns those that cannot take it now.
 // After an error nothing was sent. A target that is gone counts no members.
 func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byte) (late []int, err error) {
 	s.reserve(p)
@@ -110,7 +110,7 @@ func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byt
 }
 
 func (s *Scope) spreadSmall(ctx context.Context, p *plan, group string, payload []byte) error {
-	if topic := p.useTopic(); topic {
+	if topic := p.useTopic(s.g.topicFrom); topic {
 		skipped, err := s.g.net.Broadcast(ctx, key{name: group}.topic(s.name), node.ProtocolGroups, p.via, p.buf, payload)
 		if err != nil {
 			return err

@@ -35,20 +35,21 @@ type runtime interface {
 
 // Groups keeps the process groups of one node. All its methods may be called by any number of goroutines at once.
 type Groups struct {
-	self     node.ID
-	net      mesh
-	rt       runtime
-	log      zerolog.Logger
-	ctx      context.Context // ends with the groups
-	cancel   context.CancelFunc
-	patience time.Duration
-	deaths   deaths
-	behind   behind
-	credit   credit
-	intakes  map[node.ID]*intake // the dispatcher owns it
-	calls    calls
-	stats    counters
-	running  sync.WaitGroup // goroutines, except those of monitors
+	self      node.ID
+	net       mesh
+	rt        runtime
+	log       zerolog.Logger
+	ctx       context.Context // ends with the groups
+	cancel    context.CancelFunc
+	patience  time.Duration
+	topicFrom int
+	deaths    deaths
+	behind    behind
+	credit    credit
+	intakes   map[node.ID]*intake // the dispatcher owns it
+	calls     calls
+	stats     counters
+	running   sync.WaitGroup // goroutines, except those of monitors
 
 	scopes atomic.Pointer[map[string]*Scope] // replaced, never changed
 
@@ -80,7 +81,8 @@ func New(rt *process.Runtime, opts ...Option) (*Groups, error) {
 func newGroups(ctx context.Context, self node.ID, net mesh, rt runtime, log zerolog.Logger, opts ...Option) *Groups {
 	g := &Groups{
 		self: self, net: net, rt: rt, log: log.With().Str("component", "pg").Logger(), patience: time.Second,
-		peers: make(map[node.ID]node.Peer), retired: make(map[string]*tapSet),
+		topicFrom: topicFrom,
+		peers:     make(map[node.ID]node.Peer), retired: make(map[string]*tapSet),
 	}
 	for _, opt := range opts {
 		opt(g)

@@ -2,6 +2,9 @@ package pg_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -12,7 +15,17 @@ import (
 	"github.com/kith-mesh/kith/process"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if me := os.Getenv(memoryEnv); me != "" {
+		i, _ := strconv.Atoi(me)
+		if err := runMemoryNode(i, os.Getenv(memoryDirEnv), os.Getenv(memoryHowEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // cluster is a mesh of real nodes with processes and groups.
 type cluster struct {
@@ -39,7 +52,7 @@ func (c *cluster) equip(i int, opts ...pg.Option) {
 	if c.rt[i], err = process.New(c.Node(i + 1)); err != nil {
 		c.t.Fatal(err)
 	}
-	if c.g[i], err = pg.New(c.rt[i], opts...); err != nil {
+	if c.g[i], err = pg.New(c.rt[i], append([]pg.Option{pg.TopicFrom(2)}, opts...)...); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -60,17 +60,29 @@ func (s *Scope) plan(name string) (p *plan, ok bool) {
 	if g := s.table.groups[name]; g != nil {
 		p.add(s.table.self, g)
 	}
-	if len(p.targets) > 1 {
-		for i := range p.targets {
-			if l := p.targets[i].lane; l != nil {
-				l.enter()
-			}
+	p.chooseLanes(s.g.topicFrom)
+	return p, true
+}
+
+// topicFrom is from how many other nodes on a broadcast goes over the group's topic. It is one copy for each node
+// either way. Over the sessions it shares messages with whatever else goes there; over the topic it is published once.
+// Measured, that pays from four nodes on, and below that a subscription would only cost its memory (ADR 9).
+const topicFrom = 4
+
+// chooseLanes enters the lanes that are to be used. The lock is held for reading.
+func (p *plan) chooseLanes(from int) {
+	few := len(p.targets) < from
+	for i := range p.targets {
+		t := &p.targets[i]
+		if few {
+			t.lane, t.ask = nil, nil
+		} else if t.lane != nil {
+			t.lane.enter()
 		}
-	} else if len(p.targets) == 1 {
-		p.targets[0].lane, p.targets[0].ask = nil, nil // one copy is one copy: the session is the shorter way
+	}
+	if few {
 		p.ask = false
 	}
-	return p, true
 }
 
 // add puts in who is in one group or pattern.
@@ -172,9 +184,9 @@ func (t *target) settle() {
 	t.purse = nil
 }
 
-// useTopic lists the nodes that the topic is used for, and says whether it is: that takes two nodes at least. It is
-// not while one that takes the topic cannot be listed, since its broker would get the message all the same.
-func (p *plan) useTopic() bool {
+// useTopic lists the nodes that the topic is used for, and says whether it is. It is not while few nodes take it, nor
+// while one that takes the topic cannot be listed, since its broker would get the message all the same.
+func (p *plan) useTopic(from int) bool {
 	for i := range p.targets {
 		t := &p.targets[i]
 		if t.lane == nil {
@@ -186,7 +198,7 @@ func (p *plan) useTopic() bool {
 		}
 		p.via = append(p.via, t.id)
 	}
-	return len(p.via) > 1
+	return len(p.via) >= from
 }
 
 // free gives the plan back.

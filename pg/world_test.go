@@ -77,7 +77,7 @@ func (w *world) add(name string, opts ...Option) *simNode {
 		up: map[node.ID]node.Peer{}, link: map[*simNode]uint64{}, topics: map[string]bool{},
 		knows: map[*simNode]map[string]bool{}, procs: map[uint64]*simProc{},
 	}
-	s.groups = newGroups(context.Background(), s.id, s, s, zerolog.Nop(), opts...)
+	s.groups = newGroups(context.Background(), s.id, s, s, zerolog.Nop(), append([]Option{TopicFrom(2)}, opts...)...)
 	w.nodes = append(w.nodes, s)
 	return s
 }
