@@ -85,6 +85,8 @@ type Config struct {
 	Nodes []string
 	// Timeout bounds a query. Zero lets the command choose.
 	Timeout time.Duration
+	// TLS says whether a benchmark measures with TLS between its nodes.
+	TLS bool
 	// Output is how a query prints its result.
 	Output Output
 

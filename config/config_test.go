@@ -27,7 +27,7 @@ func load(t *testing.T, env map[string]string, args ...string) (Config, error) {
 		t.Setenv(name, value)
 	}
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	AddFlags(fs, CommonFlags, ChatFlags, ScopeFlag, NodesFlag, TimeoutFlag, OutputFlag)
+	AddFlags(fs, CommonFlags, ChatFlags, ScopeFlag, NodesFlag, TimeoutFlag, OutputFlag, BenchFlags)
 	if err := fs.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestEveryKeyEverywhere(t *testing.T) {
 		"advertise": "h:3", "join": "h:4,[::1]:5", "discover": "", "mode": "embedded", "leaf-listen": "h:0",
 		"servers": "nats://h:1,h:2", "client-listen": "h:0", "store": "a=h:1,b=h:2,c=h:3", "tick": "250ms", "hidden": "true",
 		"log-level": "debug", "log-format": "json", "data-dir": "/d", "nick": "ann", "room": "r", "plain": "true",
-		"scope": "s", "nodes": "a,b@h", "timeout": "3s", "output": "json",
+		"scope": "s", "nodes": "a,b@h", "timeout": "3s", "output": "json", "tls": "false",
 	}
 	for i := range keys {
 		k := &keys[i]

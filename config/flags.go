@@ -19,6 +19,8 @@ const (
 	TimeoutFlag
 	// OutputFlag is --output, or -o.
 	OutputFlag
+	// BenchFlags are --tls.
+	BenchFlags
 )
 
 // AddFlags defines the flags of the groups in fs. Their values are checked by Load, not when the command line is

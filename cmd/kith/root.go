@@ -59,7 +59,7 @@ data-dir and KITH_DATA_DIR. A flag wins over the environment, that over the file
 	add(groupAsk, a.namesCommand(), a.nodesCommand(), a.watchCommand(), a.pingCommand(), a.doctorCommand(),
 		a.groupsCommand(), a.membersCommand())
 	add(groupDo, a.callCommand(), a.multicallCommand(), a.castCommand(), a.broadcastCommand())
-	root.AddCommand(a.versionCommand())
+	root.AddCommand(a.benchCommand(), a.benchRoleCommand(), a.versionCommand())
 	strict(root)
 	return root
 }
