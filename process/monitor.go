@@ -60,7 +60,7 @@ func (p *Process) Monitor(to Address) *Monitor {
 	m.resolve()
 	if p.listMonitor(m) {
 		if m.remote == nil {
-			m.arm(nil)
+			m.arm(p.rt.ctx)
 		} else {
 			m.arm(p.Context())
 		}

@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -83,9 +84,8 @@ func TestLINKMonitors(t *testing.T) {
 			self := here.Attach()
 			pid := there.Spawn(func(self *Process) error {
 				_, _ = self.Receive(bg)
-				var m map[string]int
-				m["x"] = 1
-				return nil
+				var none []int
+				return fmt.Errorf("%d", none[len(none)])
 			})
 			self.Monitor(pid)
 			net.settle()
@@ -93,7 +93,7 @@ func TestLINKMonitors(t *testing.T) {
 			_ = ended(t, there, pid)
 			net.settle()
 			pe, ok := errors.AsType[*PanicError](down(t, self).Reason)
-			if !ok || !strings.Contains(pe.Error(), "nil map") || !strings.Contains(string(pe.Stack), "monitor_test.go") {
+			if !ok || !strings.Contains(pe.Error(), "out of range") || !strings.Contains(string(pe.Stack), "monitor_test.go") {
 				t.Fatalf("%v", pe)
 			}
 		})
