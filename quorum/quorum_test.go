@@ -147,7 +147,7 @@ func TestLease(t *testing.T) {
 	t.Run("lost-to-somebody-else", func(t *testing.T) {
 		l, err := sa.Acquire(m.ctx, "stolen", nil)
 		fatal(t, err)
-		st, err := sb.read(m.ctx, "stolen")
+		st, err := sb.readConfirmed(m.ctx, "stolen")
 		fatal(t, err)
 		_, err = sb.write(m.ctx, "stolen", nil, st.revision) // as if its time had run out
 		fatal(t, err)
