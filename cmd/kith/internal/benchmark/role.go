@@ -54,11 +54,11 @@ func Serve(ctx context.Context, in io.Reader, out, log io.Writer) error {
 	}
 	t := &turn{job: j, ctx: ctx, log: log, figures: Figures{}}
 	defer t.close()
-	r := report{Figures: t.figures}
+	result := report{Figures: t.figures}
 	if err := measure(t); err != nil {
-		r.Failed = err.Error()
+		result.Failed = err.Error()
 	}
-	return json.NewEncoder(out).Encode(r)
+	return json.NewEncoder(out).Encode(result)
 }
 
 // report is what a measuring process says in the end: what it measured before something failed is worth telling.
