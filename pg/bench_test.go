@@ -103,18 +103,6 @@ func BenchmarkJoinVisible(b *testing.B) {
 	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N)/2, "µs/visible")
 }
 
-// counter starts a process that counts what it receives.
-func (c *cluster) counter(i int, n *atomic.Int64) process.PID {
-	return c.rt[i].Spawn(func(self *process.Process) error {
-		for {
-			if _, err := self.Receive(self.Context()); err != nil {
-				return nil
-			}
-			n.Add(1)
-		}
-	})
-}
-
 // fanout broadcasts from the first node to members on two nodes and reports deliveries per second.
 func fanout(b *testing.B, from, members int, on []int) {
 	nodes := from

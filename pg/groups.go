@@ -62,15 +62,16 @@ type Groups struct {
 // Option changes the groups made by New.
 type Option func(*Groups)
 
-// WithPatience sets how long a broadcast waits for a node that takes in slower than is sent to it, before that node
-// is skipped until it has caught up. The default is one tick of the node. A shorter context of the broadcast counts.
+// WithPatience sets how long a broadcast waits for a node that takes nothing in, before that node is skipped until it
+// does again. The default is two ticks of the node, half of what makes it down. A shorter context of the broadcast
+// counts.
 func WithPatience(d time.Duration) Option { return func(g *Groups) { g.patience = d } }
 
 // New gives the node of rt its groups: one Groups per node. It installs the handler of node.ProtocolGroups and ends
 // with the node. No scope runs yet: see Scope. Errors are those of node.Handle.
 func New(rt *process.Runtime, opts ...Option) (*Groups, error) {
 	n := rt.Node()
-	g := newGroups(n.Context(), n.ID(), n, rt, n.Log(), append([]Option{WithPatience(n.Tick())}, opts...)...)
+	g := newGroups(n.Context(), n.ID(), n, rt, n.Log(), append([]Option{WithPatience(2 * n.Tick())}, opts...)...)
 	if err := n.Handle(node.ProtocolGroups, g); err != nil {
 		_ = g.Close()
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +105,18 @@ func (c *cluster) sink(i int) (process.PID, <-chan any) {
 		}
 	})
 	return p, out
+}
+
+// counter starts a process that counts what it receives.
+func (c *cluster) counter(i int, n *atomic.Int64) process.PID {
+	return c.rt[i].Spawn(func(self *process.Process) error {
+		for {
+			if _, err := self.Receive(self.Context()); err != nil {
+				return nil
+			}
+			n.Add(1)
+		}
+	})
 }
 
 // sees waits until a scope has just these members in a group.
