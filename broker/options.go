@@ -27,9 +27,10 @@ const (
 	minPing = 5 * time.Second
 	// maxPing is the greatest interval the server accepts for routes; it cuts silently, so count more pings instead.
 	maxPing = 30 * time.Second
-	// connectRetries is how often an address learned from others is dialled again. The owner of the broker knows better
-	// who should be there, and says so with SetRoutes; this only bridges short breaks.
-	connectRetries = 60
+	// connectRetries is how often an address learned from others is dialled again, after 1 s and then 2 s. The owner of the
+	// broker knows better who should be there, and says so with SetRoutes; this only bridges short breaks, and soon leaves
+	// nodes alone that came for one question.
+	connectRetries = 2
 	// handshakeTimeout bounds a TLS handshake, and with it how long Shutdown waits for one that hangs.
 	handshakeTimeout = 5 * time.Second
 	// maxPorts bounds a port range.

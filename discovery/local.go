@@ -77,7 +77,7 @@ func localCandidates(entries []Entry) []Candidate {
 			continue
 		}
 		list = append(list, Candidate{
-			Addr: e.Addr, Name: e.Name, Incarnation: e.Incarnation, Source: "local", Hidden: e.Hidden,
+			Addr: e.Addr, Name: e.Name, Incarnation: e.Incarnation, Source: "local", Hidden: e.Hidden, Started: e.Started.UTC(), // comparable
 		})
 	}
 	return list

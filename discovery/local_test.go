@@ -82,7 +82,7 @@ func TestLocal_run(t *testing.T) {
 
 	a := add("a@h", "127.0.0.1:2", false)
 	list := s.await(t, "127.0.0.1:2")
-	want := Candidate{Addr: "127.0.0.1:2", Name: "a@h", Incarnation: 0xf1f2f3f4f5f6f7f8, Source: "local"}
+	want := Candidate{Addr: "127.0.0.1:2", Name: "a@h", Incarnation: 0xf1f2f3f4f5f6f7f8, Source: "local", Started: entry("a@h").Started}
 	if list[0] != want {
 		t.Errorf("candidate = %+v", list[0])
 	}

@@ -1,6 +1,9 @@
 package discovery
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Candidate is an address at which a node may listen for its peers. It is a comparable value.
 type Candidate struct {
@@ -15,6 +18,9 @@ type Candidate struct {
 	// Hidden says that the source knows the node to be hidden: it may be looked up by name, but is not to be dialled
 	// unasked.
 	Hidden bool
+	// Started is when the node was first to be found, on a clock that all candidates of this source share, or zero. A node
+	// that finds an older one is found by it too, or dialled it: so of two that start together one begins.
+	Started time.Time
 }
 
 // Self is what a strategy may know about the node that runs it.

@@ -15,16 +15,20 @@ import (
 type contact struct {
 	addr    string
 	sources map[string]bool
-	node    string // name of the node there, if it is known
-	server  string // name of the broker's server there, which holds the incarnation too
+	node    string    // name of the node there, if it is known
+	server  string    // name of the broker's server there, which holds the incarnation too
+	started time.Time // when the node there was first to be found; zero if no source says
 	seen    time.Time
 	since   time.Time // no route since then; zero while there is one
+	linked  bool      // there was a route once
 
 	probing bool
 	known   bool // a probe was answered, or refused
 	tries   int  // failed probes in a row
 	next    time.Time
 	good    time.Time // when it last answered; zero if it does not
+	answers time.Time // since when it answers; zero if it does not
+	silent  time.Time // since when it does not even refuse; zero if it does
 	urgent  bool      // somebody waits for the node
 	dialAt  time.Time // until then, dialling it may still succeed
 	logged  string    // the last refusal that was logged
@@ -41,9 +45,21 @@ const (
 	// courtesy is how long the lower of two nodes without routes waits for the higher to dial it: two that dial each
 	// other at the same moment lose both connections.
 	courtesy = 40 * time.Millisecond
+	// seniority is how long a node without routes waits for a younger one to dial it, which must have found it. All that
+	// start together so dial the oldest of them and gossip knows one mesh; where two parts of a mesh meet, every node
+	// of one and every node of the other dial each other at the same moment.
+	seniority = time.Second
+	// deference is how long the higher of two nodes leaves an address that answers again to the lower one.
+	deference = time.Second
+	// calmLimit is how many times its grace gossip has with an address while it still brings other routes.
+	calmLimit = 10
 	// goodFor is how long an answer counts.
 	goodFor  = 2 * time.Second
 	maxPause = 15 * time.Second
+	// lostPause is the greatest pause where there was a route before: it says how long two nodes need at most to find
+	// each other again when a network heals. After longLost it is maxPause there too.
+	lostPause = 2 * time.Second
+	longLost  = 10 * time.Minute
 	// dialPatience is how long a dialled address has to become a route.
 	dialPatience = 2 * time.Second
 	// dialPause is the least time between two changes of what the broker dials. Each reloads the broker's options, which
@@ -51,9 +67,11 @@ const (
 	dialPause = 500 * time.Millisecond
 	// dialsAtOnce bounds the addresses that one such change adds.
 	dialsAtOnce = 2
-	// sourcePeer marks an address learned from the node there. It is forgotten when nobody answers any more.
-	sourcePeer  = "peer"
-	forgetAfter = 6
+	// sourcePeer marks an address learned from the node there. It is forgotten when its host says that nobody listens, or
+	// another answers, or when it was silent for long: behind a cut it may live, and nothing else brings it back.
+	sourcePeer       = "peer"
+	forgetAfter      = 6
+	forgetSilentTime = 24 * time.Hour
 	// giveUpAfter is how many probes in a row must fail before the broker is told to dial an address no more.
 	giveUpAfter = 3
 )
@@ -63,16 +81,45 @@ func (c *contact) learn(from discovery.Candidate) {
 	if from.Name == "" {
 		return
 	}
-	c.node = from.Name
+	c.node, c.started = from.Name, from.Started
 	if from.Incarnation != 0 {
 		c.server = serverName(ID{from.Name, from.Incarnation}, from.Hidden)
 	}
 }
 
-// pause is the time until the next probe after failures: 100 ms doubling up to 15 s, jittered.
-func (c *contact) pause() time.Duration {
-	d := min(100*time.Millisecond<<min(c.tries, 10), maxPause)
+// pause is the time until the next probe after failures: 100 ms doubling up to 15 s, or 2 s where there was a route until
+// lately, jittered.
+func (c *contact) pause(now time.Time) time.Duration {
+	most := maxPause
+	if c.linked && now.Sub(c.since) < longLost {
+		most = lostPause
+	}
+	d := min(100*time.Millisecond<<min(c.tries, 10), most)
 	return d/2 + rand.N(d)
+}
+
+// failed notes a probe that found nobody, and forgets what the node there once said of it where it is of no use any more.
+func (c *contact) failed(now time.Time, silent bool) {
+	c.good, c.answers = time.Time{}, time.Time{}
+	switch {
+	case !silent:
+		c.silent = time.Time{}
+	case c.silent.IsZero():
+		c.silent = now
+	}
+	c.tries++
+	c.next = now.Add(c.pause(now))
+	if c.tries >= forgetAfter && (!silent || now.Sub(c.silent) >= forgetSilentTime) {
+		delete(c.sources, sourcePeer)
+	}
+}
+
+// answered notes a probe that found somebody.
+func (c *contact) answered(now time.Time) {
+	if c.answers.IsZero() {
+		c.answers = now
+	}
+	c.tries, c.good, c.next, c.logged, c.silent = 0, now, now.Add(goodFor), "", time.Time{}
 }
 
 // sort drops contacts that nobody names any more, notes who has a route, and returns those without, in an order on which
@@ -81,7 +128,7 @@ func (k *keeper) sort(now time.Time, routed map[string]bool) (unlinked []*contac
 	for addr, c := range k.contacts {
 		switch {
 		case routed[c.server]:
-			c.since, c.urgent, c.tries = time.Time{}, false, 0
+			c.since, c.urgent, c.tries, c.linked = time.Time{}, false, 0, true
 		case len(c.sources) == 0:
 			delete(k.contacts, addr)
 		default:
@@ -92,7 +139,7 @@ func (k *keeper) sort(now time.Time, routed map[string]bool) (unlinked []*contac
 		}
 	}
 	slices.SortFunc(unlinked, func(a, b *contact) int {
-		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.addr, b.addr))
+		return cmp.Or(a.started.Compare(b.started), cmp.Compare(a.node, b.node), cmp.Compare(a.addr, b.addr))
 	})
 	return unlinked
 }
@@ -103,7 +150,8 @@ func (k *keeper) grace() time.Duration {
 }
 
 // due says whether an address is to be asked now. Without any route, a few are, and a few more after each pause; with
-// one, gossip comes first. A hidden node looks for one route only, and beyond that for whom it was asked to find.
+// one, or one in the making, gossip comes first: a question costs both sides as much as a connection does. A hidden node
+// looks for one route only, and beyond that for whom it was asked to find.
 func (k *keeper) due(now time.Time, c *contact, rank int, linked bool) bool {
 	switch {
 	case c.probing || now.Before(c.next):
@@ -113,9 +161,25 @@ func (k *keeper) due(now time.Time, c *contact, rank int, linked bool) bool {
 	case linked && k.n.cfg.Hidden:
 		return false
 	case linked:
-		return now.Sub(c.since) >= k.grace()
+		return now.Sub(c.since) >= k.grace() && !k.forming(now, c)
+	case c.server != "" && rank > 0 && k.underWay(now):
+		return false // a source vouches for it
 	}
 	return now.Sub(c.since) >= time.Duration(rank/seeds)*seedPause
+}
+
+// underWay says whether an address was dialled a moment ago.
+func (k *keeper) underWay(now time.Time) bool {
+	return slices.ContainsFunc(k.dialled, func(addr string) bool {
+		c := k.contacts[addr]
+		return c != nil && now.Before(c.dialAt)
+	})
+}
+
+// forming says whether gossip may yet bring a first route to an address: it still brings others.
+func (k *keeper) forming(now time.Time, c *contact) bool {
+	wait := k.grace()
+	return !c.linked && now.Sub(c.since) < calmLimit*wait && now.Sub(k.progress) < wait
 }
 
 // dial tells the broker which addresses to dial: those that it dials already, since dropping one closes its route; one
@@ -143,6 +207,7 @@ func (k *keeper) dial(now time.Time, unlinked []*contact, routed map[string]bool
 			fresh++
 		}
 	}
+	k.insist(now, routed)
 	slices.Sort(want)
 	if slices.Equal(want, k.dialled) || len(k.dialled) > 0 && now.Sub(k.changed) < dialPause {
 		return
@@ -150,22 +215,54 @@ func (k *keeper) dial(now time.Time, unlinked []*contact, routed map[string]bool
 	k.setDialled(now, want)
 }
 
-// mayBegin says whether a node without routes may dial this address first.
-func (k *keeper) mayBegin(now time.Time, c *contact) bool {
-	return c.node < k.n.id.Name || k.n.cfg.Hidden || now.Sub(c.seen) >= courtesy
+// insist has addresses dialled again now that the broker dials already, and that answer without becoming a route: its own
+// pauses grow up to 30 s while nobody answers.
+func (k *keeper) insist(now time.Time, routed map[string]bool) {
+	for _, addr := range k.dialled {
+		c := k.contacts[addr]
+		if c == nil || routed[c.server] || !c.good.After(c.since) || now.Sub(c.since) < dialPatience ||
+			now.Before(c.dialAt.Add(dialPatience)) {
+			continue
+		}
+		c.dialAt = now.Add(dialPatience)
+		k.again(addr)
+	}
 }
 
-// patienceOver says whether gossip has had its time with an address. The higher of two nodes waits three times as
-// long, so that they do not dial each other, which would cost both connections.
+// again has the broker dial an address of its list without waiting.
+func (k *keeper) again(addr string) {
+	if err := k.n.broker.Redial(addr); err != nil && !errors.Is(err, broker.ErrClosed) {
+		k.n.log.Warn().Err(err).Str("address", addr).Msg("could not dial again")
+	}
+}
+
+// mayBegin says whether a node without routes may dial this address first.
+func (k *keeper) mayBegin(now time.Time, c *contact) bool {
+	own := k.n.listed
+	switch {
+	case k.n.cfg.Hidden:
+		return true
+	case !own.IsZero() && !c.started.IsZero() && !own.Equal(c.started):
+		return c.started.Before(own) || now.Sub(c.seen) >= seniority
+	}
+	return c.node < k.n.id.Name || now.Sub(c.seen) >= courtesy
+}
+
+// patienceOver says whether gossip has had its time with an address. While it still brings routes to nodes that had none,
+// it is left alone. The higher of two nodes waits longer, so that they do not dial each other, which would cost both
+// connections.
 func (k *keeper) patienceOver(now time.Time, c *contact) bool {
 	if k.n.cfg.Hidden {
 		return false
 	}
-	wait := k.grace()
-	if c.node < k.n.id.Name {
-		wait *= 3
+	wait, away := k.grace(), now.Sub(c.since)
+	switch {
+	case k.forming(now, c):
+		return false
+	case c.node < k.n.id.Name:
+		return away >= 2*wait && now.Sub(c.answers) >= deference
 	}
-	return now.Sub(c.since) >= wait
+	return away >= wait
 }
 
 func (k *keeper) setDialled(now time.Time, want []string) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/kith-mesh/kith/broker"
@@ -36,6 +37,8 @@ type keeper struct {
 	changed  time.Time // when that was last changed
 	first    bool      // every strategy has reported once
 	reported map[string]bool
+	links    int       // servers with a route when it last looked
+	progress time.Time // when that number last grew
 
 	// open is the number of contacts that a start waits for, plus one until discovery has reported.
 	open atomic.Int32
@@ -68,6 +71,9 @@ func (k *keeper) know(i wire.Info) {
 	k.do(func() {
 		c := k.contact(i.Addr, sourcePeer)
 		c.server, c.node, c.known, c.good = server, i.Name, true, time.Now()
+		if c.answers.IsZero() {
+			c.answers = c.good
+		}
 	})
 }
 
@@ -106,9 +112,7 @@ func (k *keeper) redial(addr string) {
 	c := k.contact(addr, sourcePeer)
 	c.urgent, c.known, c.good = true, true, time.Now()
 	if slices.Contains(k.dialled, addr) {
-		if err := k.n.broker.Redial(addr); err != nil && !errors.Is(err, broker.ErrClosed) {
-			k.n.log.Warn().Err(err).Str("address", addr).Msg("could not dial again")
-		}
+		k.again(addr)
 	}
 }
 
@@ -200,6 +204,10 @@ func (k *keeper) step(now time.Time) time.Duration {
 		k.first = true
 	}
 	routed := *k.n.routed.Load()
+	if len(routed) > k.links {
+		k.progress = now
+	}
+	k.links = len(routed)
 	unlinked := k.sort(now, routed)
 	for rank, c := range unlinked {
 		if k.due(now, c, rank, len(routed) > 0) {
@@ -243,16 +251,12 @@ func (k *keeper) probe(c *contact) {
 func (k *keeper) answered(now time.Time, c *contact, found broker.Probed, err error) {
 	c.probing, c.known = false, true
 	if err != nil {
-		c.good = time.Time{}
-		c.tries++
-		c.next = now.Add(c.pause())
-		if c.tries >= forgetAfter {
-			delete(c.sources, sourcePeer)
-		}
+		c.failed(now, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.EHOSTUNREACH) ||
+			errors.Is(err, syscall.ENETUNREACH))
 		k.refused(c, err)
 		return
 	}
-	c.tries, c.good, c.next, c.logged = 0, now, now.Add(goodFor), ""
+	c.answered(now)
 	c.server = found.ServerName
 	id, _, ok := parseServerName(found.ServerName)
 	c.node = id.Name
