@@ -350,9 +350,13 @@ func (c *controller) Control(to membership.ID, m wire.Control) {
 	c.publish(controlSubject(to.Incarnation), reply, m.Encode())
 }
 
-// Ordered implements membership.Effects.
+// Ordered implements membership.Effects. The message leaves behind all that was sent to the node before: a hello that
+// overtook the frames and the goodbye of the session before would have the peer give that up too soon.
 func (c *controller) Ordered(to membership.ID, m wire.Control) {
-	_ = c.n.ordered.Publish(frameSubject(to.Incarnation), m.EncodeOrdered()) // it is sent again until answered
+	o := newOp(opRaw)
+	o.subject, o.buf = frameSubject(to.Incarnation), append(o.buf, m.EncodeOrdered()...)
+	c.n.out.push(o)
+	c.n.out.wakeWriter()
 }
 
 func (c *controller) newSession(s membership.Session, caller bool) *session {

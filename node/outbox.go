@@ -41,7 +41,7 @@ type opKind uint8
 const (
 	opBatch     opKind = iota // frames of one session
 	opBroadcast               // frames of one topic, for several sessions
-	opRaw                     // a message without a number: a goodbye
+	opRaw                     // a message without a number: a goodbye, or an opening, which concerns no session
 	opMark                    // a mark behind what was sent in a session
 )
 
@@ -173,7 +173,9 @@ func (b *outbox) send(o *op) {
 	case opBroadcast:
 		err = b.publish(o.subject, o.sealBroadcast())
 	case opRaw:
-		o.session.letGo(o)
+		if o.session != nil {
+			o.session.letGo(o)
+		}
 		err = b.publish(o.subject, o.buf)
 	case opMark:
 		s := o.session

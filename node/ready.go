@@ -114,7 +114,8 @@ func (n *Node) twinError() error {
 
 // failedPeer is told that no session with a node came about.
 func (n *Node) failedPeer(id ID, why membership.Why, err error) {
-	if id.Name == n.id.Name && why == membership.NameInUse {
+	if why == membership.NameInUse && (id.Name == n.id.Name || !n.settled.Load()) {
+		// By its holder, or by a node that is connected to it and has just asked it.
 		n.twin(id, "another place")
 		return
 	}

@@ -133,8 +133,8 @@ func TestProtocolOutOfRange(t *testing.T) {
 	}
 }
 
-// A goodbye right behind the opening once overtook the message that tells the peer of the session, so that only one side
-// saw it.
+// A goodbye right behind the opening once overtook the message that tells the peer of the session, and so did the hello
+// of the next one: then only one side saw it.
 func TestAGoodbyeDoesNotOvertakeTheOpening(t *testing.T) {
 	a, b := pair(t)
 	atA, atB := watch(t, a), watch(t, b)
@@ -149,5 +149,39 @@ func TestAGoodbyeDoesNotOvertakeTheOpening(t *testing.T) {
 		}
 	}
 	atA.await(t, 2*rounds)
+	defer func() {
+		if t.Failed() {
+			t.Logf("%d events at a, %d at b", len(atA.all()), len(atB.all()))
+			for i, e := range atA.all() {
+				if i < len(atB.all()) && (atB.all()[i].Peer.Conn != e.Peer.Conn || atB.all()[i].Up == e.Up) {
+					t.Logf("event %d: %+v at a, %+v at b", i, e, atB.all()[i])
+					break
+				}
+			}
+		}
+	}()
 	meshtest.Eventually(t, "as many events on the other side", func() bool { return len(atB.all()) == 2*rounds })
+}
+
+// Disconnect ends a session behind what was sent in it, also where the next one opens at once.
+func TestDisconnectLosesNothingThatWasSent(t *testing.T) {
+	a, b := pair(t)
+	record(t, a)
+	at := record(t, b)
+	const rounds, each = 50, 200
+	for r := range rounds {
+		for i := range each {
+			send(t, a, b, fmt.Sprint(r*each+i))
+		}
+		a.Disconnect(b.Name())
+		if _, err := a.Connect(within(t), b.Name()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	meshtest.Eventually(t, "all frames", func() bool { return b.Counters()["frames_in"] == rounds*each })
+	for i, data := range at.frames(a.Name()) {
+		if data != fmt.Sprint(i) {
+			t.Fatalf("frame %d is %s", i, data)
+		}
+	}
 }

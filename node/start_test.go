@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -11,8 +12,8 @@ import (
 	"github.com/kith-mesh/kith/node"
 )
 
-// tick is the interval of most tests: four of it are a second, far more than anything here is held up.
-const tick = 250 * time.Millisecond
+// tick is the interval of most tests: four of it are more than anything here is held up, on a machine that is crowded.
+const tick = 500 * time.Millisecond
 
 // user is the protocol that tests speak.
 const user = node.ProtocolUser
@@ -176,11 +177,18 @@ func handle(t testing.TB, n *node.Node, h node.Handler) {
 	}
 }
 
-// send sends one frame.
+// send sends one frame. Where the handler over there was installed just now, and long after the session opened, it waits
+// for the news of that.
 func send(t testing.TB, from, to *node.Node, data string) {
 	t.Helper()
-	if err := from.Send(within(t), to.ID(), user, 0, []byte(data)); err != nil {
-		t.Fatalf("%s to %s: %v", from.Name(), to.Name(), err)
+	for ctx := within(t); ; {
+		err := from.Send(ctx, to.ID(), user, 0, []byte(data))
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, node.ErrNoProtocol) || ctx.Err() != nil {
+			t.Fatalf("%s to %s: %v", from.Name(), to.Name(), err)
+		}
 	}
 }
 
