@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/kith-mesh/kith/admin"
 	"github.com/kith-mesh/kith/config"
 	"github.com/kith-mesh/kith/discovery"
 	"github.com/kith-mesh/kith/internal/address"
@@ -245,33 +246,56 @@ func (q *query) refusals() string {
 }
 
 // askVisible calls a function on visible nodes, one after another, until one of them can answer it: others may be
-// programs that do not serve it, or do not run the scope that it is about. It returns the last error if none can.
+// programs that do not serve it, or do not run the scope that it is about. Beyond those that this node can reach already it
+// asks those that the asked ones see. It returns the last error if none can.
 func askVisible[Req, Resp any](ctx context.Context, q *query, fn string, req Req, another func(error) bool) (Resp, error) {
 	var none Resp
-	first, err := q.anyVisible(ctx)
+	next, err := q.anyVisible(ctx)
 	if err != nil {
 		return none, err
 	}
-	resp, err := rpc.Call[Req, Resp](ctx, q.calls, first, fn, req)
-	if err == nil || !another(err) {
-		return resp, err
-	}
-	asked := map[string]bool{first: true}
+	asked := map[string]bool{}
 	for {
-		next, found := q.nextVisible(asked)
-		if !found {
+		asked[next] = true
+		resp, err := rpc.Call[Req, Resp](ctx, q.calls, next, fn, req)
+		if err == nil || !another(err) {
+			return resp, err
+		}
+		if next = q.nextAnswering(ctx, asked); next == "" {
 			return none, err
 		}
-		asked[next] = true
-		if _, cerr := q.node.Connect(ctx, next); cerr != nil {
+	}
+}
+
+// nextAnswering connects to a visible node that was not asked yet, and returns its name, or "" if there is none. It knows
+// those that it can reach, and those that its peers see, which its routes may not have reached yet.
+func (q *query) nextAnswering(ctx context.Context, asked map[string]bool) string {
+	for {
+		name, found := q.nextVisible(asked)
+		if !found {
+			if name, found = q.nextHearsay(ctx, asked); !found {
+				return ""
+			}
+		}
+		if _, err := q.node.Connect(ctx, name); err == nil {
+			return name
+		}
+		asked[name] = true
+	}
+}
+
+// nextHearsay is a visible node that a connected peer sees and that was not asked yet.
+func (q *query) nextHearsay(ctx context.Context, asked map[string]bool) (string, bool) {
+	for _, peer := range q.node.Peers() {
+		list, err := rpc.Call[any, []admin.NodeInfo](ctx, q.calls, peer.Name, admin.FuncNodes, nil)
+		if err != nil {
 			continue
 		}
-		resp, nerr := rpc.Call[Req, Resp](ctx, q.calls, next, fn, req)
-		if nerr == nil {
-			return resp, nil
-		}
-		if !another(nerr) {
-			return none, nerr
+		for _, n := range list {
+			if n.Visibility == "visible" && !asked[n.Name] {
+				return n.Name, true
+			}
 		}
 	}
+	return "", false
 }
