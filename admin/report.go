@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"github.com/kith-mesh/kith/node"
 )
@@ -18,6 +19,8 @@ type Report struct {
 	Visibility string `json:"visibility"`
 	// TickMS is the interval of its ticks in milliseconds.
 	TickMS int64 `json:"tick_ms"`
+	// Routes is how many servers its broker has a route to, with those of hidden nodes.
+	Routes int `json:"routes"`
 	// Peers are the nodes it knows, connected or not, by name.
 	Peers []PeerReport `json:"peers"`
 	// Refusals are the candidates that did not become peers.
@@ -30,14 +33,22 @@ type Report struct {
 type PeerReport struct {
 	Name       string `json:"name"`
 	Visibility string `json:"visibility"`
-	// Connected says whether there is a session.
+	// Addr is where it says that it listens; empty if it has not said so.
+	Addr string `json:"addr,omitempty"`
+	// Connected says whether there is a session, and Routed whether there is a whole route for one.
 	Connected bool `json:"connected"`
+	Routed    bool `json:"routed"`
+	// UpMS is for how many milliseconds the session is up, and HeardMS how long ago its last sign of life was.
+	UpMS    int64 `json:"up_ms,omitempty"`
+	HeardMS int64 `json:"heard_ms,omitempty"`
 	// RTTMicros is the round trip of the last tick in microseconds; zero before the first.
 	RTTMicros int64 `json:"rtt_us"`
 	// Missed is how many of its ticks are missing now.
 	Missed int `json:"missed_ticks"`
 	// Previous is why the session before ended; empty if there was none.
 	Previous node.Reason `json:"previous_reason,omitempty"`
+	// EndedMS is how many milliseconds ago that was.
+	EndedMS int64 `json:"ended_ms,omitempty"`
 }
 
 // Refusal is a candidate that did not become a peer.
@@ -51,21 +62,33 @@ type Refusal struct {
 }
 
 func (s *server) report(context.Context, struct{}) (Report, error) {
-	from := s.node.Report()
+	from, now := s.node.Report(), time.Now()
 	r := Report{
 		Name: from.Self.Name, Addr: from.Addr, Visibility: visibility(s.node.Hidden()), TickMS: s.node.Tick().Milliseconds(),
-		Peers: []PeerReport{}, Refusals: []Refusal{}, Counters: from.Counters,
+		Routes: from.Routes, Peers: []PeerReport{}, Refusals: []Refusal{}, Counters: from.Counters,
 	}
 	for _, p := range from.Peers {
-		r.Peers = append(r.Peers, PeerReport{
-			Name: p.ID.Name, Visibility: visibility(p.Hidden), Connected: p.Connected, RTTMicros: p.RTT.Microseconds(),
-			Missed: p.Missed, Previous: p.Previous,
-		})
+		peer := PeerReport{
+			Name: p.ID.Name, Visibility: visibility(p.Hidden), Addr: p.Addr, Connected: p.Connected, Routed: p.Routed,
+			RTTMicros: p.RTT.Microseconds(), Missed: p.Missed, Previous: p.Previous, EndedMS: ago(now, p.Ended),
+		}
+		if p.Connected {
+			peer.UpMS, peer.HeardMS = ago(now, p.Since), ago(now, p.Heard)
+		}
+		r.Peers = append(r.Peers, peer)
 	}
 	for _, f := range from.Refusals {
 		r.Refusals = append(r.Refusals, Refusal{Addr: f.Addr, Name: f.Name, Why: f.Why, Seen: f.Seen})
 	}
 	return r, nil
+}
+
+// ago is how many milliseconds a time lies back, zero if it never was. Clocks of hosts differ, so times do not travel.
+func ago(now, at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return max(1, now.Sub(at).Milliseconds())
 }
 
 // Sees says whether the node is connected to the one of that name.

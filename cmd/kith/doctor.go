@@ -119,37 +119,66 @@ func compare(reports []admin.Report) (problems []string) {
 	for _, r := range reports {
 		for _, other := range reports {
 			if r.Name != other.Name && !r.Sees(other.Name) {
-				problems = append(problems, fmt.Sprintf("%s does not see %s", r.Name, other.Name))
+				problems = append(problems, fmt.Sprintf("%s does not see %s: %s", r.Name, other.Name, whyNot(r, other.Name)))
 			}
 		}
 		for _, p := range r.Peers {
 			if p.Connected && p.Missed >= worryingTicks {
 				problems = append(problems, fmt.Sprintf("%s misses %d ticks of %s", r.Name, p.Missed, p.Name))
 			}
+			if p.Connected && !p.Routed && p.Visibility == admin.Visible {
+				problems = append(problems, fmt.Sprintf("%s sees %s without a whole route to it", r.Name, p.Name))
+			}
 		}
 	}
 	return problems
+}
+
+// whyNot says what a node knows of another that it does not see.
+func whyNot(r admin.Report, name string) string {
+	i := slices.IndexFunc(r.Peers, func(p admin.PeerReport) bool { return p.Name == name })
+	if i < 0 {
+		return "it knows nothing of it"
+	}
+	return absence(r.Peers[i])
+}
+
+// absence describes a peer without a session.
+func absence(p admin.PeerReport) string {
+	route := "no route"
+	if p.Routed {
+		route = "there is a route"
+	}
+	if p.Previous == "" {
+		return route
+	}
+	return fmt.Sprintf("%s %s ago, %s", p.Previous, lapse(p.EndedMS), route)
+}
+
+// lapse is a time of so many milliseconds, as people say it.
+func lapse(ms int64) time.Duration {
+	d := time.Duration(ms) * time.Millisecond
+	if d >= time.Minute {
+		return d.Round(time.Second)
+	}
+	return d.Round(100 * time.Millisecond)
 }
 
 // text is the report for people.
 func (d diagnosis) text() string {
 	var b strings.Builder
 	for _, r := range d.Nodes {
-		fmt.Fprintf(&b, "%s at %s, a tick every %s\n", r.Name, r.Addr, time.Duration(r.TickMS)*time.Millisecond)
+		fmt.Fprintf(&b, "%s at %s, a tick every %s, %d routes\n", r.Name, r.Addr, time.Duration(r.TickMS)*time.Millisecond, r.Routes)
 		for _, p := range r.Peers {
 			if !p.Connected && p.Visibility == admin.Hidden {
 				continue // it connects to whom it likes
 			}
 			if !p.Connected {
-				fmt.Fprintf(&b, "  does not see %s", p.Name)
-				if p.Previous != "" {
-					fmt.Fprintf(&b, " (%s)", p.Previous)
-				}
-				b.WriteByte('\n')
+				fmt.Fprintf(&b, "  does not see %s: %s\n", p.Name, absence(p))
 				continue
 			}
-			fmt.Fprintf(&b, "  sees %s, %s, round trip %s, %d missed ticks\n", p.Name, p.Visibility,
-				time.Duration(p.RTTMicros)*time.Microsecond, p.Missed)
+			fmt.Fprintf(&b, "  sees %s, %s, for %s, round trip %s, heard %s ago, %d missed ticks\n", p.Name, p.Visibility,
+				lapse(p.UpMS), time.Duration(p.RTTMicros)*time.Microsecond, lapse(p.HeardMS), p.Missed)
 		}
 		for _, f := range r.Refusals {
 			fmt.Fprintf(&b, "  refused %s: %s (%d times)\n", strings.TrimSpace(f.Addr+" "+f.Name), f.Why, f.Seen)

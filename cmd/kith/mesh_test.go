@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -123,7 +124,7 @@ func TestMesh(t *testing.T) {
 	})
 	t.Run("doctor", func(t *testing.T) {
 		stdout, _ := kithIn(t, dir, 0, "doctor")
-		if !strings.Contains(stdout, "  sees b@127.0.0.1, visible, round trip ") || !strings.Contains(stdout, "2 visible nodes, all of which see each other") {
+		if !regexp.MustCompile(`  sees b@127\.0\.0\.1, visible, for \S+s, round trip \S+s, heard \S+s ago, 0 missed ticks\n`).MatchString(stdout) || !strings.Contains(stdout, "2 visible nodes, all of which see each other") {
 			t.Errorf("got %q", stdout)
 		}
 	})
