@@ -129,7 +129,13 @@ func (c *core) put(e, drop *entry, why Reason) {
 	c.index(e)
 	if len(list) > 1 {
 		slices.SortFunc(list, func(a, b *entry) int {
-			if a.before(b) {
+			// While a clash is not resolved, an owner holds on to its own registration; third parties show the older one.
+			switch {
+			case a.owner() == c.self:
+				return -1
+			case b.owner() == c.self:
+				return 1
+			case a.before(b):
 				return -1
 			}
 			return 1
