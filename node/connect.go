@@ -121,8 +121,8 @@ func (n *Node) Disconnect(name string) bool {
 // no time and succeeds (NET-09). Errors: as of Connect, and ErrNotConnected when no answer comes within ctx or four
 // ticks.
 func (n *Node) Ping(ctx context.Context, name string) (time.Duration, error) {
-	if name == n.id.Name && n.ctx.Err() == nil {
-		return 0, nil
+	if name == n.id.Name {
+		return 0, n.closedOr(n.ctx.Err())
 	}
 	if _, ok := n.open(name); !ok && !n.unasked(name) {
 		return 0, fmt.Errorf("%w: %s, and only Connect may change that", ErrNotConnected, name)
