@@ -14,6 +14,10 @@ import (
 // another process holds it for microseconds.
 const reservePatience = 200 * time.Millisecond
 
+// probePatience is how long it tries while the lock names no owner, so that only probes can hold it: where fifty nodes
+// start at once on a busy machine, one that probes may be kept from the processor for longer than reservePatience.
+const probePatience = 5 * time.Second
+
 // Reservation is a node's hold on its name on this host. It lasts until Release or the end of the process, whichever
 // way that comes. Its methods may be called concurrently. Keep it reachable: a reservation that is garbage-collected is
 // released.
@@ -27,10 +31,10 @@ type Reservation struct {
 
 // Reserve takes name in mesh for this process, among the processes that share the data dir, and clears what a dead
 // process of that name left. It fails with [ErrNameInUse], which says who has it, while a living process holds the
-// name; it may take up to 0.2 s to be sure of that. It makes the folders it needs, with mode 0700.
+// name; it may take up to 0.2 s to be sure of that, and up to 5 s where nobody says that the name is theirs. It makes the folders it needs, with mode 0700.
 func (l *LocalStrategy) Reserve(mesh, name string) (*Reservation, error) {
 	s := slot{dir: meshDir(l.dataDir, mesh), key: fileKey(name)}
-	deadline := time.Now().Add(reservePatience)
+	begin := time.Now()
 	for {
 		if err := os.MkdirAll(s.dir, 0o700); err != nil {
 			return nil, fmt.Errorf("reserve %s: %w", name, err)
@@ -42,8 +46,10 @@ func (l *LocalStrategy) Reserve(mesh, name string) (*Reservation, error) {
 		if f != nil {
 			return newReservation(s, name, f)
 		}
-		if time.Now().After(deadline) {
-			return nil, inUse(s, name)
+		if waited := time.Since(begin); waited > reservePatience {
+			if _, owned := s.owner(); owned || waited > probePatience {
+				return nil, inUse(s, name)
+			}
 		}
 		time.Sleep(time.Millisecond + rand.N(10*time.Millisecond))
 	}
@@ -67,12 +73,21 @@ func newReservation(s slot, name string, f *os.File) (*Reservation, error) {
 
 // inUse is the error for a name that a living process has, with that process's id if it can be read.
 func inUse(s slot, name string) error {
-	data, err := os.ReadFile(s.lockPath())
-	pid, convErr := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil || convErr != nil {
+	pid, owned := s.owner()
+	if !owned {
 		return fmt.Errorf("%w: %s", ErrNameInUse, name)
 	}
 	return fmt.Errorf("%w: %s is held by process %d", ErrNameInUse, name, pid)
+}
+
+// owner is the process that the lock names, if it names one.
+func (s slot) owner() (pid int, ok bool) {
+	data, err := os.ReadFile(s.lockPath())
+	if err != nil {
+		return 0, false
+	}
+	pid, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	return pid, err == nil
 }
 
 // Publish writes or replaces the node's entry in one step, so that others find it. e.Name must be the reserved name.
