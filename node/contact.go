@@ -122,6 +122,9 @@ func (c *contact) answered(now time.Time) {
 	c.tries, c.good, c.next, c.logged, c.silent = 0, now, now.Add(goodFor), "", time.Time{}
 }
 
+// answering says whether somebody answered there, since the route was lost if there was one.
+func (c *contact) answering() bool { return !c.good.IsZero() && !c.good.Before(c.since) }
+
 // sort drops contacts that nobody names any more, notes who has a route, and returns those without, in an order on which
 // nodes that start together agree: so they choose the same seed, and gossip reaches all.
 func (k *keeper) sort(now time.Time, routed map[string]bool) (unlinked []*contact) {
@@ -199,7 +202,7 @@ func (k *keeper) dial(now time.Time, unlinked []*contact, routed map[string]bool
 	}
 	fresh := 0
 	for _, c := range unlinked {
-		if fresh == dialsAtOnce || c.good.IsZero() || slices.Contains(want, c.addr) {
+		if fresh == dialsAtOnce || !c.answering() || slices.Contains(want, c.addr) {
 			continue
 		}
 		if c.urgent || k.patienceOver(now, c) || len(routed) == 0 && pending+fresh == 0 && k.mayBegin(now, c) {
@@ -231,7 +234,7 @@ func (k *keeper) insist(now time.Time, routed map[string]bool) {
 
 // again has the broker dial an address of its list without waiting.
 func (k *keeper) again(addr string) {
-	if err := k.n.broker.Redial(addr); err != nil && !errors.Is(err, broker.ErrClosed) {
+	if err := k.routes.Redial(addr); err != nil && !errors.Is(err, broker.ErrClosed) {
 		k.n.log.Warn().Err(err).Str("address", addr).Msg("could not dial again")
 	}
 }
@@ -266,7 +269,7 @@ func (k *keeper) patienceOver(now time.Time, c *contact) bool {
 }
 
 func (k *keeper) setDialled(now time.Time, want []string) {
-	if err := k.n.broker.SetRoutes(want); err != nil {
+	if err := k.routes.SetRoutes(want); err != nil {
 		if !errors.Is(err, broker.ErrClosed) {
 			k.n.log.Warn().Err(err).Msg("could not change routes")
 		}

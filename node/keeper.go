@@ -26,6 +26,8 @@ import (
 type keeper struct {
 	n       *Node
 	ctx     context.Context
+	routes  dialler
+	ask     func(*contact) // asks who is there; answered is told
 	started atomic.Bool
 	updates *queue.Queue[func()]
 	stopped chan struct{}
@@ -44,6 +46,12 @@ type keeper struct {
 	open atomic.Int32
 }
 
+// dialler is what the keeper needs of the broker.
+type dialler interface {
+	SetRoutes(addrs []string) error
+	Redial(addrs ...string) error
+}
+
 const (
 	probeSlots = 16
 	// probePatience bounds one probe: a frozen process takes the connection and then says nothing.
@@ -54,7 +62,9 @@ func newKeeper(n *Node, ctx context.Context) *keeper {
 	k := &keeper{
 		n: n, ctx: ctx, updates: queue.New[func()](), stopped: make(chan struct{}),
 		slots: make(chan struct{}, probeSlots), contacts: map[string]*contact{}, reported: map[string]bool{},
+		routes: n.broker,
 	}
+	k.ask = k.probe
 	k.open.Store(1)
 	return k
 }
@@ -138,7 +148,8 @@ func (k *keeper) run() {
 		case <-k.ctx.Done():
 			return
 		}
-		timer.Reset(k.step(time.Now()))
+		k.step(time.Now())
+		timer.Reset(20*time.Millisecond + rand.N(20*time.Millisecond))
 	}
 }
 
@@ -198,8 +209,8 @@ func (k *keeper) contact(addr, source string) *contact {
 	return c
 }
 
-// step probes and dials what is due, and returns the time until it wants to run again.
-func (k *keeper) step(now time.Time) time.Duration {
+// step probes and dials what is due. It is called some 30 times a second.
+func (k *keeper) step(now time.Time) {
 	if len(k.n.cfg.Discovery) == 0 {
 		k.first = true
 	}
@@ -211,7 +222,8 @@ func (k *keeper) step(now time.Time) time.Duration {
 	unlinked := k.sort(now, routed)
 	for rank, c := range unlinked {
 		if k.due(now, c, rank, len(routed) > 0) {
-			k.probe(c)
+			c.probing = true
+			k.ask(c)
 		}
 	}
 	k.dial(now, unlinked, routed)
@@ -227,12 +239,10 @@ func (k *keeper) step(now time.Time) time.Duration {
 	if k.open.Swap(open) != open {
 		k.n.changed()
 	}
-	return 20*time.Millisecond + rand.N(20*time.Millisecond)
 }
 
 // probe asks who is at an address.
 func (k *keeper) probe(c *contact) {
-	c.probing = true
 	k.probes.Go(func() {
 		select {
 		case k.slots <- struct{}{}:
