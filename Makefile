@@ -4,7 +4,7 @@
 RACE := $(shell test "$$(go env CGO_ENABLED)" = 1 && command -v "$$(go env CC)" >/dev/null && echo -race)
 STATICCHECK := go tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build test lint fmt bench clean
+.PHONY: help build test lint fmt bench compare clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ fmt: ## format all files
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -timeout 30m ./...
+
+compare: build ## measure kith beside Erlang and plain NATS; needs erlang-base and erlang-runtime-tools
+	go run ./bench/compare
 
 clean: ## remove what build made
 	rm -rf bin
