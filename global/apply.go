@@ -123,6 +123,10 @@ func (c *core) onSet(p *peer, e *entry, live bool) {
 		c.put(e, nil, ByCall)
 		c.yield(own, e.PID)
 		return
+	case c.doubtful(own) && !e.provisional:
+		c.put(e, nil, ByCall)
+		c.lose(own, e.PID, decision{keep: keepHigher, stop: builtIn(own.Resolver, Clash{Lower: own.Entry, Higher: e.Entry}).stop})
+		return
 	default:
 		c.clash(p, e, own)
 	}

@@ -84,7 +84,10 @@ func newCore(self node.ID, space string, fx effects) *core {
 }
 
 // at says what time it is, before each call.
-func (c *core) at(now time.Time, tick time.Duration) { c.now, c.tick = now, tick }
+func (c *core) at(now time.Time, tick time.Duration) {
+	c.now, c.tick = now, tick
+	c.notice()
+}
 
 func (c *core) nextID() uint64 {
 	c.lastID++

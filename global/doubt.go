@@ -6,7 +6,7 @@ import (
 
 // A node that was frozen may still believe in names that the others have given to somebody else meanwhile (GLOB-72). So
 // when it wakes later than its peers may have waited, it believes in none of its own names until every peer that it had
-// a session with has confirmed that session or has been synchronised anew. A peer that stays away is not waited for
+// a session with has confirmed that session or has been synchronised anew; a name that one of them has meanwhile is theirs, without a resolver. A peer that stays away is not waited for
 // longer than doubtTicks.
 
 const (
@@ -19,26 +19,37 @@ const (
 
 type doubt struct {
 	on    bool
-	last  time.Time // when the time was told last
+	last  time.Time // when the core was called last
 	until time.Time
 	from  map[string]struct{} // nodes that have not confirmed
+	mark  uint64              // own registrations up to this clock are in doubt
 }
 
-func (c *core) doubtTicked() {
+// notice finds out whether the node was frozen. It comes before anything else is dealt with.
+func (c *core) notice() {
 	d := &c.doubt
 	late := !d.last.IsZero() && c.now.Sub(d.last) >= frozenTicks*c.tick
 	d.last = c.now
-	switch {
-	case late && len(c.list) > 0:
+	if late && len(c.list) > 0 {
 		c.wake()
-	case d.on && !c.now.Before(d.until):
+	}
+}
+
+func (c *core) doubtTicked() {
+	if c.doubt.on && !c.now.Before(c.doubt.until) {
 		c.believe()
 	}
+}
+
+// doubtful says whether an own registration gives way to one that others have agreed on meanwhile.
+func (c *core) doubtful(e *entry) bool {
+	return c.doubt.on && e.claim == nil && e.Version.Clock <= c.doubt.mark
 }
 
 // wake begins the doubt.
 func (c *core) wake() {
 	c.doubt.on, c.doubt.until, c.doubt.from = true, c.now.Add(doubtTicks*c.tick), map[string]struct{}{}
+	c.doubt.mark = c.clock.last
 	for _, p := range c.list {
 		c.doubt.from[p.id.Name] = struct{}{}
 		c.ping(p, func(err error) {

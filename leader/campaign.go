@@ -132,6 +132,8 @@ func (c *Candidate) run() {
 			case m != nil:
 				if c.lead(m) {
 					wait = c.hold(2 * c.b.patience())
+				} else {
+					wait = c.hold(c.b.patience()) // whatever ended it may not be over
 				}
 			default:
 				wait = c.b.patience() // or until there is news
