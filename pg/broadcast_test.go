@@ -413,7 +413,7 @@ func TestBroadcastToMany(t *testing.T) {
 
 // TestBroadcastBytes counts what crosses the wire: it grows with the nodes, not with the members.
 func TestBroadcastBytes(t *testing.T) {
-	const nodes, members, n, size = 10, 30_000, 100, 1000
+	const nodes, members, n, size = 10, 30_000, 20, 1000
 	c := newCluster(t, nodes, meshtest.Tick(2*time.Second)) // ten nodes share this machine
 	s := c.scope("s")
 	ctx := background(t)

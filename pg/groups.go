@@ -20,6 +20,7 @@ const DefaultScope = "pg"
 type mesh interface {
 	Send(ctx context.Context, to node.ID, p node.Protocol, flags node.SendFlags, parts ...[]byte) error
 	Post(to node.ID, p node.Protocol, parts ...[]byte) error
+	Peers() []node.Peer
 	Subscribe(topic string) error
 	Unsubscribe(topic string) error
 	Broadcast(ctx context.Context, topic string, p node.Protocol, to []node.ID, parts ...[]byte) ([]node.ID, error)

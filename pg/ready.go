@@ -2,52 +2,73 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/kith-mesh/kith/node"
 )
 
-// WaitReady returns once every peer that is connected now has told its members, or that it does not run the scope: what
-// the mesh knew when the scope started is known here. A scope works without it; it is for who must not act on half of
-// the truth. It blocks until then. Errors: ErrClosed; ctx.Err(), with the names of the peers that have not answered.
+// WaitReady returns once every visible peer that is connected now has told its members, or that it does not run the
+// scope, or does not speak of groups at all: what the mesh knew when the scope started is known here. A scope works
+// without it; it is for who must not act on half of the truth. It blocks until then. Errors: ErrClosed; ctx.Err(), with
+// the names of the peers that have not answered.
 func (s *Scope) WaitReady(ctx context.Context) error {
+	asked := make(map[node.Peer]bool)
+	silent := make(map[node.Peer]bool)
 	for {
-		missing, news, ok := s.waitsFor()
+		missing, news, ok := s.waitsFor(silent)
 		switch {
 		case !ok:
 			return fmt.Errorf("%w: scope %q", ErrClosed, s.name)
 		case len(missing) == 0:
 			return nil
 		}
+		fresh := false
+		for _, p := range missing {
+			if !asked[p] {
+				asked[p], fresh = true, true
+				silent[p] = !s.speaks(ctx, p)
+			}
+		}
+		if fresh {
+			continue
+		}
 		select {
 		case <-news:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: scope %q waits for %s", ctx.Err(), s.name, strings.Join(missing, ", "))
+			return fmt.Errorf("%w: scope %q waits for %s", ctx.Err(), s.name, names(missing))
 		}
 	}
 }
 
-// waitsFor lists the peers that have not answered, and returns a channel that is closed when that may have changed.
-func (s *Scope) waitsFor() (missing []string, news <-chan struct{}, ok bool) {
-	s.g.mu.Lock()
-	peers := make([]node.ID, 0, len(s.g.peers))
-	for id := range s.g.peers {
-		peers = append(peers, id)
+// speaks reports whether a peer has a program that keeps groups. It waits for a peer that has just come up to say so.
+func (s *Scope) speaks(ctx context.Context, p node.Peer) bool {
+	err := s.g.net.Send(ctx, p.ID, node.ProtocolGroups, node.NoConnect, appendHeader(nil, kindProbe, s.name))
+	return !errors.Is(err, node.ErrNoProtocol)
+}
+
+func names(peers []node.Peer) string {
+	list := make([]string, len(peers))
+	for i, p := range peers {
+		list[i] = p.Name
 	}
-	s.g.mu.Unlock()
+	return strings.Join(list, ", ")
+}
+
+// waitsFor lists the peers that have not answered, and returns a channel that is closed when that may have changed.
+func (s *Scope) waitsFor(silent map[node.Peer]bool) (missing []node.Peer, news <-chan struct{}, ok bool) {
+	peers := s.g.net.Peers()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range peers {
-		if _, ok := s.answered[id]; !ok {
-			missing = append(missing, id.Name)
+	for _, p := range peers {
+		if _, ok := s.answered[p.ID]; !ok && !p.Hidden && !silent[p] {
+			missing = append(missing, p)
 		}
 	}
 	if s.news == nil {
 		s.news = make(chan struct{})
 	}
-	sort.Strings(missing)
 	return missing, s.news, !s.stopped
 }
 

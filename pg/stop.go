@@ -16,12 +16,15 @@ func (s *Scope) halt(dead bool) {
 		return
 	}
 	s.stopped = true
-	told, table, watches, watching := s.told, s.table, s.watches, s.monitors.all()
-	var local []key
-	for _, g := range table.self.groups.all() {
-		local = append(local, g.key())
-	}
+	watches, watching := s.watches, s.monitors.all()
 	lanes := s.lanes()
+	if !dead {
+		// With the lock held, so that a peer which goes now either is not among those told or is seen to go later. None
+		// of them releases anything before it gets the goodbye below.
+		for _, g := range s.table.self.groups.all() {
+			s.taps.vacant(s.g, s.name, g.key(), s.told)
+		}
+	}
 	s.table, s.peers, s.told = newTable(s.g.self), nil, nil
 	s.watches, s.monitors = nil, monitors{}
 	s.tellWaiters()
@@ -52,9 +55,6 @@ func (s *Scope) halt(dead bool) {
 	}
 	flying.Wait()
 	s.g.removeScope(s, appendHeader(nil, kindBye, s.name))
-	for _, k := range local {
-		s.taps.vacant(s.g, s.name, k, told)
-	}
 	s.g.tidy(s.name)
 }
 

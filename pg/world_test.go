@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	goruntime "runtime"
 	"slices"
 	"strings"
@@ -203,6 +204,8 @@ func (s *simNode) Send(_ context.Context, to node.ID, _ node.Protocol, _ node.Se
 func (s *simNode) Post(to node.ID, _ node.Protocol, parts ...[]byte) error {
 	return s.put(to, "", parts)
 }
+
+func (s *simNode) Peers() []node.Peer { return slices.Collect(maps.Values(s.up)) }
 
 func (s *simNode) Subscribe(topic string) error {
 	if s.topics[topic] {
