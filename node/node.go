@@ -42,7 +42,6 @@ type Node struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	once   sync.Once
-	err    error
 
 	peers    atomic.Pointer[peerSet]
 	routed   atomic.Pointer[map[string]bool] // servers with a route
