@@ -31,8 +31,9 @@ const (
 	// broker knows better who should be there, and says so with SetRoutes; this only bridges short breaks, and soon leaves
 	// nodes alone that came for one question.
 	connectRetries = 2
-	// handshakeTimeout bounds a TLS handshake, and with it how long Shutdown waits for one that hangs.
-	handshakeTimeout = 5 * time.Second
+	// handshakeTimeout bounds a TLS handshake. Where fifty nodes start at once on two processors one can take seconds, and
+	// to give it up then is to do it all again.
+	handshakeTimeout = 20 * time.Second
 	// maxPorts bounds a port range.
 	maxPorts = 1000
 )

@@ -54,8 +54,10 @@ type dialler interface {
 
 const (
 	probeSlots = 16
-	// probePatience bounds one probe: a frozen process takes the connection and then says nothing.
+	// probePatience bounds one probe where there was a route before: a frozen process takes the connection and then says
+	// nothing, and TCP doubles its pauses behind a cut. A node that has just started may be slow: it has firstPatience.
 	probePatience = 2 * time.Second
+	firstPatience = 8 * time.Second
 )
 
 func newKeeper(n *Node, ctx context.Context) *keeper {
@@ -243,6 +245,10 @@ func (k *keeper) step(now time.Time) {
 
 // probe asks who is at an address.
 func (k *keeper) probe(c *contact) {
+	patience := firstPatience
+	if c.linked {
+		patience = probePatience
+	}
 	k.probes.Go(func() {
 		select {
 		case k.slots <- struct{}{}:
@@ -250,7 +256,7 @@ func (k *keeper) probe(c *contact) {
 		case <-k.ctx.Done():
 			return
 		}
-		ctx, cancel := context.WithTimeout(k.ctx, probePatience)
+		ctx, cancel := context.WithTimeout(k.ctx, patience)
 		defer cancel()
 		found, err := broker.Probe(ctx, c.addr, k.n.probeConfig())
 		k.do(func() { k.answered(time.Now(), c, found, err) })
