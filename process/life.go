@@ -82,7 +82,7 @@ func (p *Process) terminate(reason error) {
 	p.dead = true
 	p.reason = reason
 	p.exiting.Store(true)
-	name, ctx, links, aliases := p.name, p.ctx, p.links, p.aliases
+	name, ctx, links, aliases := p.name, p.ctx.Load(), p.links, p.aliases
 	unread := len(p.queue)
 	watchers, monitors := p.takeWatchers(), p.takeMonitors()
 	p.queue, p.links, p.aliases = nil, nil, nil
@@ -180,7 +180,7 @@ func (p *Process) stop(reason error) {
 	}
 	p.reason = reason
 	p.exiting.Store(true)
-	ctx, wake := p.ctx, p.unpark()
+	ctx, wake := p.ctx.Load(), p.unpark()
 	idle := p.body != nil && !p.running
 	p.running = p.running || idle
 	p.mu.Unlock()

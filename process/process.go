@@ -22,6 +22,8 @@ type Process struct {
 
 	// exiting is set, with mu held, once the process has been told to end, or has ended.
 	exiting atomic.Bool
+	// ctx is made, with mu held, when somebody asks for it.
+	ctx atomic.Pointer[processContext]
 
 	mu       sync.Mutex // guards the fields below
 	dead     bool
@@ -33,7 +35,6 @@ type Process struct {
 	inHand   uint32 // length of batch when it was taken
 	queue    []Message
 	wake     chan struct{}
-	ctx      *processContext
 	reason   error
 	name     string
 	watchers *watch   // who watches this process
@@ -71,16 +72,21 @@ func FromContext(ctx context.Context) (*Process, bool) {
 // Context is cancelled when the process is told to end, with the reason as its cause, and when it has ended. What a
 // process starts or waits for should hang on it.
 func (p *Process) Context() context.Context {
+	if own := p.ctx.Load(); own != nil {
+		return own.Context
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ctx == nil {
+	own := p.ctx.Load()
+	if own == nil {
 		ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), selfKey{}, p))
-		p.ctx = &processContext{Context: ctx, cancel: cancel}
+		own = &processContext{Context: ctx, cancel: cancel}
+		p.ctx.Store(own)
 		if p.exiting.Load() {
 			cancel(p.reason)
 		}
 	}
-	return p.ctx.Context
+	return own.Context
 }
 
 // TrapExit decides what an exit signal does to the process: with true it arrives in the mailbox as an Exit, with
