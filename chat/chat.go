@@ -32,8 +32,8 @@ type Config struct {
 	Out io.Writer
 	// Err is for messages that are not part of the chat. Nil means nowhere.
 	Err io.Writer
-	// Plain prints lines as scripts expect them, whatever In and Out are. Without it the chat is plain unless both In
-	// and Out are a terminal.
+	// Plain prints lines as scripts expect them, whatever In and Out are. Without it the chat is plain unless both are
+	// *os.File and a terminal, which then is taken over (FullScreen).
 	Plain bool
 	// Nick is the user's name, and Room the first room; empty means DefaultRoom.
 	Nick, Room string
@@ -64,10 +64,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	front, err := newFront(cfg)
-	if err != nil {
-		return err
-	}
+	front := newFront(cfg)
 	defer front.Close()
 
 	ctx, cancel := context.WithCancel(ctx)

@@ -6,13 +6,14 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/kith-mesh/kith/chat/internal/screen"
 	"github.com/kith-mesh/kith/chat/internal/talk"
 )
 
 // front is how the chat meets its user: in plain lines, at a prompt, or on the whole screen.
 type front interface {
-	// Read reads what the user types until the end of input, and submits it as talk.Input, talk.TooLong and, last,
-	// talk.End. submit returns when the next may come, or an error when nothing more is wanted. It runs in a goroutine
+	// Read reads what the user types until the end of input, and submits it as talk.Input, talk.TooLong, talk.Switch,
+	// talk.Keystroke and, last, talk.End. submit returns when the next may come, or an error when nothing more is wanted. It runs in a goroutine
 	// of its own, from when the first line has been shown.
 	Read(ctx context.Context, submit func(talk.Event) error)
 	// Show shows a line. It is called by one goroutine. An error means that nothing can be shown any more.
@@ -21,15 +22,24 @@ type front interface {
 	Close() error
 }
 
+// watcher is a front end that shows the state of the talk beside its lines.
+type watcher interface {
+	// Update takes the state, a few times a second at most. It is called by the goroutine that calls Show.
+	Update(v talk.View)
+}
+
 // newFront picks the front end.
-func newFront(cfg Config) (front, error) {
-	if !cfg.Plain {
-		in, out := terminal(cfg.In), terminal(cfg.Out)
-		if in != nil && out != nil {
-			return newPrompt(in, out)
-		}
+func newFront(cfg Config) front {
+	if in, out := terminal(cfg.In), terminal(cfg.Out); FullScreen(cfg) {
+		return screen.New(in, out)
 	}
-	return newPlain(cfg.In, cfg.Out), nil
+	return newPlain(cfg.In, cfg.Out)
+}
+
+// FullScreen says whether Run would take over the terminal. While it does, nothing else may write to it: a program
+// that logs to the terminal has to hold its lines back until Run returns.
+func FullScreen(cfg Config) bool {
+	return !cfg.Plain && terminal(cfg.In) != nil && terminal(cfg.Out) != nil && os.Getenv("TERM") != "dumb"
 }
 
 // terminal returns the file behind an input or output if it is a terminal.

@@ -13,6 +13,7 @@ func register(rt *process.Runtime) error {
 		process.RegisterType[talk.Asked](rt, "chat.asked"),
 		process.RegisterType[talk.Known](rt, "chat.known"),
 		process.RegisterType[talk.Said](rt, "chat.said"),
+		process.RegisterType[talk.Typing](rt, "chat.typing"),
 		process.RegisterType[talk.Told](rt, "chat.told"),
 		process.RegisterType[talk.Confirmed](rt, "chat.confirmed"),
 	} {

@@ -28,6 +28,7 @@ type user struct {
 	wake    time.Time // when the timer is due
 	reading bool      // the input is being read
 	waiting []typed   // input that has been taken, whose reader waits until the next may come
+	view    viewer
 }
 
 // typed is an event from the front end. Its reader goes on when done is closed.
@@ -52,6 +53,8 @@ func (u *user) run(ctx context.Context, self *process.Process) error {
 	u.self = self
 	u.talk = talk.New(talk.Config{Self: talk.User{ID: idOf(pid), Nick: u.cfg.Nick}, Room: u.cfg.Room, Now: u.start})
 	u.courier = newCourier(ctx, u.cfg.Runtime, u.log)
+	u.view = newViewer(u.front, self.Runtime().Node(), func() { u.post(ctx, refresh{}) })
+	defer u.view.stop()
 	u.timer = time.AfterFunc(time.Hour, func() { u.post(ctx, talk.Tick{}) })
 	defer u.timer.Stop()
 
@@ -86,6 +89,8 @@ func (u *user) loop(ctx context.Context) error {
 			err = u.handle(ctx, msg.event)
 		case talk.Event:
 			err = u.handle(ctx, msg)
+		case refresh:
+			u.view.due = true
 		default:
 			u.log.Debug().Type("type", msg).Msg("ignored a message that is not of the chat")
 		}
@@ -93,6 +98,7 @@ func (u *user) loop(ctx context.Context) error {
 			return err
 		}
 		u.takeInput(ctx)
+		u.view.refresh(u.talk)
 	}
 }
 
@@ -169,6 +175,9 @@ func (u *user) do(ctx context.Context, a talk.Action) error {
 		u.leave(a.Room)
 	case talk.Say:
 		u.say(ctx, a)
+	case talk.ShowTyping:
+		// Nobody misses it if it does not arrive.
+		_, _ = u.scope.Broadcast(ctx, a.Room, talk.Typing{From: idOf(pid), Room: a.Room})
 	case talk.Announce:
 		_, err := u.scope.Broadcast(ctx, talk.Users, talk.Hello{User: a.User})
 		u.failed(ctx, "say hello", err)

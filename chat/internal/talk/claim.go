@@ -72,6 +72,7 @@ func (t *Talk) rename(other User) {
 	old := t.self.Nick
 	t.self.Nick = t.suggest(old)
 	t.self.Rev++
+	t.rev++
 	for _, r := range t.rooms {
 		if r.entered {
 			r.shown[t.self.ID] = t.self.Nick
@@ -100,6 +101,8 @@ func (t *Talk) nodeUp(name string) {
 	}
 	t.sayFarewell(name)
 	t.nodes[name] = true
+	delete(t.goneNodes, name)
+	t.rev++
 	delete(t.early, name)
 	if t.phase >= open {
 		t.show(Line{Kind: NodeIsUp, Node: name})
@@ -121,6 +124,8 @@ func (t *Talk) nodeDown(name, reason string) {
 		return
 	}
 	delete(t.nodes, name)
+	t.goneNodes[name] = NodeView{Name: name, Gone: reason, At: t.now}
+	t.rev++
 	if t.phase >= open {
 		t.show(Line{Kind: NodeIsDown, Node: name, Reason: reason})
 	}

@@ -26,6 +26,8 @@ func commands() []command {
 		{name: "rooms", usage: "/rooms", run: (*Talk).roomsCommand},
 		{name: "nodes", usage: "/nodes", run: (*Talk).nodesCommand},
 		{name: "history", usage: "/history [N]", max: 1, run: (*Talk).historyCommand},
+		{name: "away", usage: "/away [TEXT]", max: 1, text: true, run: (*Talk).awayCommand},
+		{name: "back", usage: "/back", run: (*Talk).backCommand},
 		{name: "help", usage: "/help", run: (*Talk).helpCommand},
 		{name: "quit", usage: "/quit", run: func(t *Talk, _ []string) { t.end() }},
 	}
@@ -55,7 +57,7 @@ func (c command) split(rest string) ([]string, bool) {
 		args, rest = append(args, word), after
 	}
 	if strings.TrimSpace(rest) == "" {
-		return nil, false
+		return args, len(args) >= c.min
 	}
 	return append(args, rest), true
 }

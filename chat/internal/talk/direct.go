@@ -34,6 +34,7 @@ func (t *Talk) tell(nick, text string) {
 	t.at(t.now.Add(DirectWait))
 	t.show(Line{Kind: DirectSent, Nick: nick, Text: text, Mine: true})
 	t.do(Tell{To: id, Seq: t.seq, Text: text})
+	t.paced()
 }
 
 // told shows a direct message and confirms it.
@@ -42,7 +43,7 @@ func (t *Talk) told(ev Told) {
 		return
 	}
 	t.learn(ev.From, true, true)
-	if t.phase == over {
+	if t.phase == over || !t.admitted(ev.From.ID) {
 		return
 	}
 	t.show(Line{Kind: Direct, Nick: t.nick(ev.From), Text: ev.Text})

@@ -1,7 +1,5 @@
 package talk
 
-import "time"
-
 // Event is something that happened. The types below are all there are.
 type Event interface{ event() }
 
@@ -18,6 +16,10 @@ type (
 
 	// Input is a line that the user typed, without its end.
 	Input struct{ Text string }
+	// Switch makes a room that the user is in the current one, without a word.
+	Switch struct{ Room string }
+	// Keystroke says that the user is writing something for the current room.
+	Keystroke struct{}
 	// TooLong is a line of input that was too long to keep.
 	TooLong struct{ Bytes int }
 	// End is the end of input, or the wish to leave.
@@ -65,6 +67,11 @@ type (
 		Room string
 		Text string
 	}
+	// Typing is a user who is writing something for a room.
+	Typing struct {
+		From ID
+		Room string
+	}
 	// Told is a direct message to this user. It is to be confirmed.
 	Told struct {
 		From User
@@ -87,6 +94,9 @@ type (
 
 func (Opened) event()      {}
 func (Input) event()       {}
+func (Switch) event()      {}
+func (Keystroke) event()   {}
+func (Typing) event()      {}
 func (TooLong) event()     {}
 func (End) event()         {}
 func (NodeUp) event()      {}
@@ -116,6 +126,8 @@ type (
 	Leave struct{ Room string }
 	// Say sends a message to the members of a room, to all users when Room is empty. It comes back as Said.
 	Say struct{ Room, Text string }
+	// ShowTyping tells the members of a room that the user is writing.
+	ShowTyping struct{ Room string }
 	// Tell sends a direct message; Confirmed or Undelivered follows, or nothing.
 	Tell struct {
 		To   ID
@@ -151,33 +163,15 @@ type (
 	Quit struct{}
 )
 
-func (Show) action()     {}
-func (Join) action()     {}
-func (Leave) action()    {}
-func (Say) action()      {}
-func (Tell) action()     {}
-func (Confirm) action()  {}
-func (Announce) action() {}
-func (Ask) action()      {}
-func (Answer) action()   {}
-func (Refuse) action()   {}
-func (Quit) action()     {}
-
-// How long things wait for each other.
-const (
-	// OpenWait bounds the wait for the nodes before Opened, then that for the nicks of the others before the first line,
-	// and that for the nicks of a room's members before its roster.
-	OpenWait = time.Second
-	// OrderWait is how long a line waits for one that belongs before it and comes over another way.
-	OrderWait = 200 * time.Millisecond
-	// helloWait is how long a newcomer's hello may take before it is asked for.
-	helloWait = 100 * time.Millisecond
-	// contestWait is how long a joining user with somebody else's nick has to take another one before it is shown.
-	contestWait = time.Second
-	// DirectWait is how long a direct message has to arrive.
-	DirectWait = 5 * time.Second
-	// endWait is how long direct messages have at the end of input.
-	endWait = 2 * time.Second
-	// orphanWait is how long a user is remembered who is in no group.
-	orphanWait = 10 * time.Second
-)
+func (Show) action()       {}
+func (Join) action()       {}
+func (Leave) action()      {}
+func (Say) action()        {}
+func (ShowTyping) action() {}
+func (Tell) action()       {}
+func (Confirm) action()    {}
+func (Announce) action()   {}
+func (Ask) action()        {}
+func (Answer) action()     {}
+func (Refuse) action()     {}
+func (Quit) action()       {}

@@ -30,6 +30,8 @@ const (
 	Roster
 	// List answers a question about something else than a room: Text is what is listed, Names.
 	List
+	// Notice says something to this user alone: Text.
+	Notice
 	// Problem is an error; the chat goes on: Text.
 	Problem
 )
@@ -78,6 +80,8 @@ func (l Line) Format() string {
 		return "* " + l.Room + ": " + strings.Join(l.Names, ", ")
 	case List:
 		return "* " + l.Text + ": " + Escape(strings.Join(l.Names, ", "))
+	case Notice:
+		return "* " + Escape(l.Text)
 	case Problem:
 		return "! " + Escape(l.Text)
 	}

@@ -13,6 +13,10 @@ type person struct {
 	contested time.Time // somebody with a better right has the nick: this one is not shown to join before then
 	waited    bool      // the contest is over, and nothing came of it
 	direct    bool      // this came from the user itself
+	typing    time.Time // until then the user is shown to be typing
+	typingIn  string    // in this room
+	got       bucket    // messages
+	flood     int       // messages that were not shown
 }
 
 // ask is a nick that is being asked for.
@@ -106,6 +110,7 @@ func (t *Talk) learn(u User, direct, fresh bool) {
 		p.User = u
 	}
 	p.direct = p.direct || direct
+	t.rev++
 	switch {
 	case t.undecided(p):
 		t.askItself(u.ID)
@@ -222,6 +227,7 @@ func (t *Talk) forget(id ID) {
 		}
 		delete(t.users, id)
 	}
+	t.rev++
 }
 
 // nick is what to call a user whose message has come.

@@ -18,6 +18,8 @@ type room struct {
 	held []heldBack
 	// dropped counts those for which there was no room.
 	dropped int
+	// typed is when the others were last told that this user is writing.
+	typed time.Time
 	// shown are the members that were shown to be here, under which nick.
 	shown map[ID]string
 }
@@ -126,12 +128,22 @@ func (t *Talk) enter(name string) {
 		t.at(r.by)
 		t.do(Join{name})
 	default:
-		t.rooms = slices.DeleteFunc(t.rooms, func(x *room) bool { return x == r })
 		if r.entered {
 			t.showRoster(name)
 		}
+		t.makeCurrent(name)
+		return
 	}
 	t.rooms = append(t.rooms, r)
+	t.rev++
+}
+
+// makeCurrent has input go to a room that this user is in.
+func (t *Talk) makeCurrent(name string) {
+	if r := t.room(name); r != nil {
+		t.rooms = append(slices.DeleteFunc(t.rooms, func(x *room) bool { return x == r }), r)
+		t.rev++
+	}
 }
 
 // tryEnter shows the roster once this user is in and the nick of every member is known, or the time is up.
@@ -151,6 +163,7 @@ func (t *Talk) tryEnter(r *room) {
 		}
 	}
 	t.group(r.name)[t.self.ID] = struct{}{}
+	t.rev++
 	r.entered, r.shown = true, map[ID]string{t.self.ID: t.self.Nick}
 	for id := range t.groups[r.name] {
 		if p := t.users[id]; p != nil && !t.contestedNow(p) {
@@ -173,6 +186,7 @@ func (t *Talk) tryEnter(r *room) {
 func (t *Talk) joined(group string, ids []ID) {
 	set := t.group(group)
 	r := t.room(group)
+	t.rev++
 	for _, id := range ids {
 		if _, ok := set[id]; ok {
 			continue
@@ -211,6 +225,7 @@ func (t *Talk) appearIn(r *room, p *person) {
 
 // left takes members that left a group. Who left the users has left everything.
 func (t *Talk) left(group string, ids []ID, lost bool) {
+	t.rev++
 	for _, id := range ids {
 		if id == t.self.ID {
 			delete(t.groups[group], id)
@@ -271,9 +286,10 @@ func (t *Talk) said(ev Said) {
 	if !mine {
 		t.learn(ev.From, true, true)
 	}
-	if t.phase == over {
+	if t.phase == over || !mine && !t.admitted(ev.From.ID) {
 		return
 	}
+	t.stopTyping(ev.From.ID)
 	if ev.Room == "" {
 		t.show(Line{Kind: ToAll, Nick: t.nick(ev.From), Text: ev.Text, Mine: mine})
 		return
@@ -306,6 +322,7 @@ func (t *Talk) sayHere(text string) {
 func (t *Talk) say(room, text string) {
 	if t.fits(text) {
 		t.do(Say{Room: room, Text: text})
+		t.paced()
 	}
 }
 
@@ -331,6 +348,7 @@ func (t *Talk) leaveCommand(args []string) {
 		return
 	}
 	t.rooms = slices.DeleteFunc(t.rooms, func(x *room) bool { return x == r })
+	t.rev++
 	delete(t.groups[r.name], t.self.ID)
 	t.do(Leave{r.name})
 	t.show(Line{Kind: LeftRoom, Room: r.name, Nick: t.self.Nick, Mine: true})

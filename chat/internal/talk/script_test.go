@@ -75,9 +75,46 @@ func runScript(t *testing.T, script string) string {
 			}
 			continue
 		}
-		printActions(&out, talk.Handle(now, parseEvent(t, line[2:])))
+		word, rest, _ := strings.Cut(line[2:], " ")
+		switch word {
+		case "flood": // many messages of one user; only what is not a message is printed
+			nick, n := floodOf(rest)
+			for range n {
+				printActions(&out, withoutMessages(talk.Handle(now, Said{From: user(nick), Room: "lobby", Text: "x"})))
+			}
+		case "spam": // many messages of this user
+			_, n := floodOf("me " + rest)
+			for range n {
+				printActions(&out, withoutMessages(talk.Handle(now, Input{Text: "x"})))
+			}
+			fmt.Fprintf(&out, "  ready %v\n", talk.Ready())
+		default:
+			printActions(&out, talk.Handle(now, parseEvent(t, line[2:])))
+		}
 	}
 	return out.String()
+}
+
+func floodOf(s string) (nick string, n int) {
+	nick, count, _ := strings.Cut(s, " ")
+	n, _ = strconv.Atoi(count)
+	return nick, n
+}
+
+// withoutMessages leaves out what a flood is made of.
+func withoutMessages(actions []Action) (out []Action) {
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Say:
+		case Show:
+			if a.Line.Kind != Message {
+				out = append(out, a)
+			}
+		default:
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 func printActions(out *strings.Builder, actions []Action) {
@@ -180,6 +217,10 @@ func parseEvent(t *testing.T, s string) Event {
 			rest = unquoted
 		}
 		return Input{rest}
+	case "key":
+		return Keystroke{}
+	case "typing":
+		return Typing{From: user(args[0]).ID, Room: args[1]}
 	case "toolong":
 		n, _ := strconv.Atoi(rest)
 		return TooLong{n}

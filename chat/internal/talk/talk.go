@@ -47,6 +47,13 @@ type Talk struct {
 	early  map[string]time.Time // nodes whose users came before them, and until when they wait
 	gone   map[string]*farewell // nodes whose users went before them
 
+	goneNodes map[string]NodeView // nodes that went lately
+
+	sent   bucket    // what this user sends
+	slowed bool      // and that it was told to be too much
+	pause  time.Time // until then nothing more is taken
+	rev    uint64
+
 	rooms  []*room // the rooms this user is in, the current one last
 	direct map[uint64]sent
 	seq    uint64
@@ -63,17 +70,18 @@ func New(cfg Config) *Talk {
 	self := cfg.Self
 	self.Since, self.Settled = cfg.Now.UnixNano(), false
 	t := &Talk{
-		self:     self,
-		commands: commands(),
-		groups:   map[string]map[ID]struct{}{},
-		users:    map[ID]*person{},
-		holder:   map[string]ID{},
-		asks:     map[ID]*ask{},
-		nodes:    map[string]bool{},
-		early:    map[string]time.Time{},
-		gone:     map[string]*farewell{},
-		direct:   map[uint64]sent{},
-		now:      cfg.Now,
+		self:      self,
+		commands:  commands(),
+		groups:    map[string]map[ID]struct{}{},
+		users:     map[ID]*person{},
+		holder:    map[string]ID{},
+		asks:      map[ID]*ask{},
+		nodes:     map[string]bool{},
+		early:     map[string]time.Time{},
+		gone:      map[string]*farewell{},
+		direct:    map[uint64]sent{},
+		goneNodes: map[string]NodeView{},
+		now:       cfg.Now,
 	}
 	t.rooms = []*room{{name: cfg.Room}}
 	return t
@@ -85,10 +93,10 @@ func (t *Talk) Self() User { return t.self }
 // Wake is when the next Tick is due, zero for never.
 func (t *Talk) Wake() time.Time { return t.wake }
 
-// Ready says that input may be given. It is not before the first line, and not while a room is being entered, so that
-// what a script sends next is shown behind the roster. What is given all the same is taken.
+// Ready says that input may be given. It is not before the first line, not while a room is being entered, so that what a
+// script sends next is shown behind the roster, and not after too much of it. What is given all the same is taken.
 func (t *Talk) Ready() bool {
-	return t.phase >= open && !slices.ContainsFunc(t.rooms, func(r *room) bool { return !r.entered })
+	return t.phase >= open && !t.now.Before(t.pause) && !slices.ContainsFunc(t.rooms, func(r *room) bool { return !r.entered })
 }
 
 // Handle takes an event and returns what to do, in order. The slice is valid until the next call. now must not go back.
@@ -112,6 +120,12 @@ func (t *Talk) handle(ev Event) {
 		t.open(ev)
 	case Input:
 		t.input(ev.Text)
+	case Switch:
+		t.makeCurrent(ev.Room)
+	case Keystroke:
+		t.keystroke()
+	case Typing:
+		t.typing(ev)
 	case TooLong:
 		t.problem("message too long: %d bytes, at most %d", ev.Bytes, MaxText)
 	case End:
@@ -158,6 +172,9 @@ func (t *Talk) progress() {
 	for _, r := range t.rooms {
 		t.tryEnter(r)
 	}
+	if t.now.Before(t.pause) {
+		t.at(t.pause)
+	}
 	if t.phase == ending {
 		t.tryQuit()
 	}
@@ -173,6 +190,8 @@ func (t *Talk) tick() {
 	t.tickNodes()
 	t.tickPeople()
 	t.tickDirect()
+	t.tickTyping()
+	t.tickFloods()
 	for _, r := range t.rooms {
 		if !r.entered {
 			t.at(r.by)

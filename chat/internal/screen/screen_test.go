@@ -1,0 +1,398 @@
+package screen
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/kith-mesh/kith/chat/internal/talk"
+)
+
+var update = flag.Bool("update", false, "write the screens that the tests see into testdata")
+
+// desk is a model with its user and the talk played by a test.
+type desk struct {
+	t      *testing.T
+	m      *model
+	lines  []talk.Line
+	view   *talk.View
+	events []talk.Event
+	now    time.Time
+}
+
+func newDesk(t *testing.T, width, height int) *desk {
+	d := &desk{t: t, now: time.Date(2026, 7, 1, 9, 30, 0, 0, time.UTC)}
+	d.m = newModel(
+		func(ev talk.Event) { d.events = append(d.events, ev) },
+		func() ([]talk.Line, *talk.View) {
+			lines, view := d.lines, d.view
+			d.lines, d.view = nil, nil
+			return lines, view
+		})
+	d.m.zone = time.UTC
+	d.m.Update(tea.WindowSizeMsg{Width: width, Height: height})
+	return d
+}
+
+// enter begins a chat as ann, with bob and cid in the lobby.
+func (d *desk) enter() {
+	d.show(
+		talk.Line{Kind: talk.Connected, Nick: "ann", Node: "ann@127.0.0.1"},
+		talk.Line{Kind: talk.Roster, Room: "lobby", Names: []string{"ann", "bob", "cid"}},
+	)
+	d.update(d.state())
+}
+
+func (d *desk) state() talk.View {
+	return talk.View{
+		Self: talk.User{ID: talk.ID{Node: "ann@127.0.0.1"}, Nick: "ann"},
+		Room: "lobby", Rooms: []talk.RoomView{{Name: "lobby", Members: 3}}, Others: []talk.RoomView{{Name: "dev", Members: 2}},
+		Users: []string{"ann", "bob", "bobby", "cid"},
+		People: []talk.PersonView{
+			{Nick: "ann", Node: "ann@127.0.0.1", Self: true},
+			{Nick: "bob", Node: "n2@127.0.0.1"},
+			{Nick: "cid", Node: "n2@127.0.0.1", Away: "lunch"},
+		},
+		Nodes: []talk.NodeView{
+			{Name: "ann@127.0.0.1", Self: true},
+			{Name: "n2@127.0.0.1", RTT: 430 * time.Microsecond},
+			{Name: "n3@127.0.0.1", Gone: "connection_closed"},
+		},
+	}
+}
+
+func (d *desk) show(lines ...talk.Line) {
+	for _, l := range lines {
+		d.now = d.now.Add(7 * time.Second)
+		l.Time = d.now
+		d.lines = append(d.lines, l)
+	}
+	d.m.Update(pending{})
+}
+
+func (d *desk) update(v talk.View) {
+	d.view = &v
+	d.m.Update(pending{})
+}
+
+// say shows messages of somebody in a room.
+func (d *desk) say(room, nick string, texts ...string) {
+	for _, text := range texts {
+		d.show(talk.Line{Kind: talk.Message, Room: room, Nick: nick, Text: text, Mine: nick == "ann"})
+	}
+}
+
+// press presses keys: single characters, or names such as "enter" and "ctrl+f".
+func (d *desk) press(keys ...string) {
+	for _, k := range keys {
+		d.m.Update(keyOf(k))
+	}
+}
+
+// write types a text.
+func (d *desk) write(text string) {
+	for _, r := range text {
+		d.m.Update(tea.KeyPressMsg{Code: r, Text: string(r)})
+	}
+}
+
+func keyOf(s string) tea.KeyPressMsg {
+	var k tea.KeyPressMsg
+	for {
+		mod, rest, ok := strings.Cut(s, "+")
+		if !ok {
+			break
+		}
+		k.Mod |= map[string]tea.KeyMod{"ctrl": tea.ModCtrl, "alt": tea.ModAlt, "shift": tea.ModShift}[mod]
+		s = rest
+	}
+	named := map[string]rune{
+		"enter": tea.KeyEnter, "tab": tea.KeyTab, "esc": tea.KeyEscape, "up": tea.KeyUp, "down": tea.KeyDown,
+		"pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "home": tea.KeyHome, "end": tea.KeyEnd, "backspace": tea.KeyBackspace,
+		"f1": tea.KeyF1, "left": tea.KeyLeft,
+	}
+	if code, ok := named[s]; ok {
+		k.Code = code
+	} else {
+		k.Code = []rune(s)[0]
+		if k.Mod == 0 {
+			k.Text = s
+		}
+	}
+	return k
+}
+
+// screen is what is drawn, without its styles.
+func (d *desk) screen() string {
+	rows := strings.Split(ansi.Strip(d.m.View().Content), "\n")
+	for i, r := range rows {
+		rows[i] = strings.TrimRight(r, " ")
+	}
+	return strings.Join(rows, "\n") + "\n"
+}
+
+// golden compares the screen with the one that is kept.
+func (d *desk) golden(name string) {
+	d.t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	got := d.screen()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			d.t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if got != string(want) {
+		d.t.Errorf("%s: the screen is\n%s\nwant\n%s", name, got, want)
+	}
+}
+
+// sent are the lines given to the talk since the last time.
+func (d *desk) sent() (out []string) {
+	for _, ev := range d.events {
+		switch ev := ev.(type) {
+		case talk.Input:
+			out = append(out, ev.Text)
+		case talk.Switch:
+			out = append(out, "switch "+ev.Room)
+		case talk.End:
+			out = append(out, "end")
+		}
+	}
+	d.events = nil
+	return out
+}
+
+func (d *desk) wantSent(want ...string) {
+	d.t.Helper()
+	if got := d.sent(); fmt.Sprint(got) != fmt.Sprint(want) {
+		d.t.Errorf("sent %q, want %q", got, want)
+	}
+}
+
+func (d *desk) wantInput(want string) {
+	d.t.Helper()
+	if got := d.m.input.Value(); got != want {
+		d.t.Errorf("the input is %q, want %q", got, want)
+	}
+}
+
+func conversation(d *desk) {
+	d.enter()
+	d.say("lobby", "bob", "hello everybody", "is the build green?")
+	d.say("lobby", "ann", "yes, since this morning")
+	d.say("lobby", "cid", "ann: thank you! "+strings.Repeat("This is a long message that has to be wrapped. ", 3))
+	d.say("lobby", "bob", "漢字 and 👩‍👩‍👧 and e\u0301 keep their width; \x1b[2J and \a are shown")
+	d.show(
+		talk.Line{Kind: talk.NodeIsDown, Node: "n3@127.0.0.1", Reason: "connection_closed"},
+		talk.Line{Kind: talk.LeftRoom, Room: "lobby", Nick: "dan", Lost: true},
+		talk.Line{Kind: talk.Problem, Text: "no such user: eve"},
+	)
+	d.say("dev", "dan", "in another room", "ann, look here")
+	d.show(talk.Line{Kind: talk.Direct, Nick: "bob", Text: "just for you"})
+	v := d.state()
+	v.People[1].Typing = true
+	d.update(v)
+}
+
+func TestScreens(t *testing.T) {
+	for _, size := range []struct {
+		name          string
+		width, height int
+	}{{"wide", 110, 24}, {"medium", 80, 24}, {"narrow", 40, 16}, {"tiny", 20, 8}, {"minimal", 5, 3}} {
+		t.Run(size.name, func(t *testing.T) {
+			d := newDesk(t, size.width, size.height)
+			conversation(d)
+			d.write("/msg bob draft")
+			d.golden(size.name)
+		})
+	}
+	t.Run("connecting", func(t *testing.T) { newDesk(t, 80, 10).golden("connecting") })
+	t.Run("help", func(t *testing.T) {
+		d := newDesk(t, 100, 32)
+		conversation(d)
+		d.press("f1")
+		d.golden("help")
+		d.press("x")
+		d.wantInput("")
+	})
+	t.Run("search", func(t *testing.T) {
+		d := newDesk(t, 90, 12)
+		d.enter()
+		for i := range 100 {
+			d.say("lobby", "bob", fmt.Sprintf("message %d of many", i))
+		}
+		d.press("ctrl+f")
+		d.write("e 42 o")
+		d.golden("search")
+		d.press("esc", "esc")
+		if !d.m.log().follow {
+			t.Error("Esc does not go to the newest message")
+		}
+	})
+	t.Run("paste", func(t *testing.T) {
+		d := newDesk(t, 80, 16)
+		d.enter()
+		d.m.Update(tea.PasteMsg{Content: "first line\r\nsecond line\n\nfourth line"})
+		d.golden("paste")
+		d.wantSent()
+		d.press("enter")
+		d.wantSent("first line", "second line", "fourth line")
+	})
+	t.Run("crowd", func(t *testing.T) {
+		d := newDesk(t, 100, 14)
+		d.enter()
+		v := d.state()
+		for i := range 500 {
+			v.People = append(v.People, talk.PersonView{Nick: fmt.Sprintf("user%03d", i), Node: "n2@127.0.0.1"})
+		}
+		d.update(v)
+		d.golden("crowd")
+	})
+}
+
+func TestKeys(t *testing.T) {
+	t.Run("tab_completes", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		d.enter()
+		d.write("bo")
+		d.press("tab")
+		d.wantInput("bob: ")
+		d.press("tab")
+		d.wantInput("bobby: ")
+		d.press("tab")
+		d.wantInput("bob: ")
+		d.write("hi ci")
+		d.press("tab")
+		d.wantInput("bob: hi cid ")
+		d.press("ctrl+c")
+		d.write("/jo")
+		d.press("tab")
+		d.wantInput("/join ")
+		d.write("d")
+		d.press("tab")
+		d.wantInput("/join dev ")
+		d.press("ctrl+c")
+		d.write("nothing like xyz")
+		d.press("tab")
+		d.wantInput("nothing like xyz")
+	})
+	t.Run("history", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		d.enter()
+		for _, s := range []string{"one", "two"} {
+			d.write(s)
+			d.press("enter")
+		}
+		d.wantSent("one", "two")
+		d.write("draft")
+		d.press("up")
+		d.wantInput("two")
+		d.press("up", "up")
+		d.wantInput("one")
+		d.press("down", "down")
+		d.wantInput("draft")
+	})
+	t.Run("editing", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		d.enter()
+		d.write("hello wrld")
+		d.press("left", "left", "left")
+		d.write("o")
+		d.wantInput("hello world")
+		d.press("alt+enter")
+		d.wantInput("hello wo\nrld")
+		d.wantSent()
+		d.press("ctrl+c")
+		d.wantInput("")
+		d.wantSent()
+		d.press("ctrl+c")
+		d.wantSent("end")
+	})
+	t.Run("rooms", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		conversation(d)
+		d.write("draft")
+		d.press("ctrl+n")
+		d.wantSent("switch dev")
+		d.wantInput("")
+		if d.m.tabs.list[1].unread != 0 {
+			t.Error("the room is shown and still unread")
+		}
+		d.press("ctrl+p")
+		d.wantInput("draft")
+		d.press("alt+3")
+		d.wantInput("")
+		d.write("hi")
+		d.press("enter")
+		d.wantSent("switch lobby", "/msg bob hi")
+		d.write("/leave")
+		d.press("enter")
+		d.wantSent("switch dev")
+		d.write("/msg cid")
+		d.press("enter")
+		if d.m.tabs.now().name != "@cid" {
+			t.Errorf("the tab is %s", d.m.tabs.now().name)
+		}
+		d.wantSent()
+		d.write("/join lobby")
+		d.press("enter")
+		d.wantSent("switch lobby")
+		d.write("/join new")
+		d.press("enter")
+		d.wantSent("/join new")
+		d.show(talk.Line{Kind: talk.Roster, Room: "new", Names: []string{"ann"}})
+		if d.m.tabs.now().name != "new" {
+			t.Errorf("the tab is %s", d.m.tabs.now().name)
+		}
+		d.show(talk.Line{Kind: talk.LeftRoom, Room: "new", Nick: "ann", Mine: true})
+		if d.m.tabs.find("new") >= 0 {
+			t.Error("the room that was left is still there")
+		}
+	})
+	t.Run("mouse", func(t *testing.T) {
+		d := newDesk(t, 110, 24)
+		conversation(d)
+		d.screen()
+		d.m.Update(tea.MouseClickMsg{X: 3, Y: 2})
+		d.wantSent("switch dev")
+		d.screen()
+		d.m.Update(tea.MouseClickMsg{X: 90, Y: 3})
+		d.wantInput("/msg bob ")
+		for i := range 100 {
+			d.say("dev", "dan", fmt.Sprint(i))
+		}
+		d.m.Update(tea.MouseWheelMsg{Button: tea.MouseWheelUp})
+		if d.m.log().follow {
+			t.Error("the wheel does not scroll")
+		}
+		d.m.Update(tea.MouseWheelMsg{Button: tea.MouseWheelDown})
+		if !d.m.log().follow {
+			t.Error("the wheel does not scroll back")
+		}
+	})
+	t.Run("typing_is_told", func(t *testing.T) {
+		d := newDesk(t, 110, 24)
+		d.enter()
+		d.write("/j")
+		if len(d.events) != 0 {
+			t.Error("a command counts as typing")
+		}
+		d.press("ctrl+c")
+		d.write("h")
+		if len(d.events) != 1 {
+			t.Error("typing is not told")
+		}
+	})
+}

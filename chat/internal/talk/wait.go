@@ -1,0 +1,27 @@
+package talk
+
+import "time"
+
+// How long things wait for each other.
+const (
+	// OpenWait bounds the wait for the nodes before Opened, then that for the nicks of the others before the first line,
+	// and that for the nicks of a room's members before its roster.
+	OpenWait = time.Second
+	// OrderWait is how long a line waits for one that belongs before it and comes over another way.
+	OrderWait = 200 * time.Millisecond
+	// helloWait is how long a newcomer's hello may take before it is asked for.
+	helloWait = 100 * time.Millisecond
+	// contestWait is how long a joining user with somebody else's nick has to take another one before it is shown.
+	contestWait = time.Second
+	// DirectWait is how long a direct message has to arrive.
+	DirectWait = 5 * time.Second
+	// endWait is how long direct messages have at the end of input.
+	endWait = 2 * time.Second
+	// orphanWait is how long a user is remembered who is in no group.
+	orphanWait = 10 * time.Second
+	// typingLasts is how long somebody is shown to be typing after a sign of it, and typingEvery how often signs go out.
+	typingLasts = 5 * time.Second
+	typingEvery = 3 * time.Second
+	// goneLasts is how long a node that went is remembered in the View.
+	goneLasts = time.Minute
+)

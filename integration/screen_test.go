@@ -1,0 +1,232 @@
+package integration
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the screens that the tests see into testdata")
+
+// terminal is a kith chat in a tmux session of its own: keys go in, the screen comes out.
+type terminal struct {
+	m    *mesh
+	name string
+}
+
+// terminal starts kith chat in a terminal of this size. The server of tmux belongs to the test and ends with it.
+func (m *mesh) terminal(nick string, width, height int, args ...string) *terminal {
+	m.t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		m.t.Skip("tmux is not installed")
+	}
+	tm := &terminal{m: m, name: nick}
+	command := append([]string{"exec", kith, "chat", "--nick", nick}, args...)
+	for i, a := range command[1:] {
+		command[i+1] = "'" + a + "'"
+	}
+	tm.tmux("new-session", "-d", "-s", nick, "-x", itoa(width), "-y", itoa(height),
+		strings.Join(command, " ")+" 2>"+filepath.Join(m.dir, nick+".stderr"))
+	tm.tmux("set-option", "-g", "remain-on-exit", "on")
+	m.t.Cleanup(func() {
+		if m.t.Failed() {
+			stderr, _ := os.ReadFile(filepath.Join(m.dir, nick+".stderr"))
+			m.t.Logf("the screen of %s:\n%s\nstderr: %s", nick, tm.screen(), stderr)
+		}
+		_ = tm.command("kill-session", "-t", nick).Run()
+	})
+	return tm
+}
+
+func (tm *terminal) command(args ...string) *exec.Cmd {
+	cmd := exec.Command("tmux", append([]string{"-S", filepath.Join(tm.m.dir, "tmux"), "-f", "/dev/null"}, args...)...)
+	cmd.Env = append(tm.m.env(), "TERM=screen-256color", "LANG=C.UTF-8", "LC_ALL=C.UTF-8")
+	cmd.Dir = tm.m.dir
+	return cmd
+}
+
+func (tm *terminal) tmux(args ...string) string {
+	tm.m.t.Helper()
+	out, err := tm.command(args...).CombinedOutput()
+	if err != nil {
+		tm.m.t.Fatalf("tmux %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// keys presses keys, by the names that tmux has for them.
+func (tm *terminal) keys(keys ...string) {
+	tm.m.t.Helper()
+	tm.tmux(append([]string{"send-keys", "-t", tm.name}, keys...)...)
+}
+
+// write types a text and Enter.
+func (tm *terminal) write(text string) {
+	tm.m.t.Helper()
+	tm.tmux("send-keys", "-t", tm.name, "-l", text)
+	tm.keys("Enter")
+}
+
+// screen is what is visible.
+func (tm *terminal) screen() string {
+	out, _ := tm.command("capture-pane", "-p", "-t", tm.name).Output()
+	return string(out)
+}
+
+// sees waits until something is on the screen.
+func (tm *terminal) sees(pattern string) {
+	tm.m.t.Helper()
+	re := regexp.MustCompile(pattern)
+	tm.m.until(tm.name+" sees "+pattern, func() bool { return re.MatchString(tm.screen()) })
+}
+
+// golden compares the screen with the one that is kept, but for times.
+func (tm *terminal) golden(name string) {
+	tm.m.t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	got := func() string {
+		s := regexp.MustCompile(`\d\d:\d\d `).ReplaceAllString(tm.screen(), "00:00 ")
+		return regexp.MustCompile(`(● \S+) [0-9.]+ [µm]s`).ReplaceAllString(s, "$1 0 µs")
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(got()), 0o644); err != nil {
+			tm.m.t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		tm.m.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); got() != string(want); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tm.m.t.Fatalf("the screen of %s is\n%s\nwant\n%s", tm.name, got(), want)
+		}
+	}
+}
+
+// gone waits until the program in the terminal has ended.
+func (tm *terminal) gone() {
+	tm.m.t.Helper()
+	tm.m.until(tm.name+" has ended", func() bool {
+		out, err := tm.command("display-message", "-p", "-t", tm.name, "#{pane_dead} #{pane_dead_status}").Output()
+		return err != nil || strings.HasPrefix(string(out), "1 0")
+	})
+}
+
+func TestScreen(t *testing.T) {
+	t.Run("conversation", func(t *testing.T) {
+		t.Parallel()
+		m := newMesh(t)
+		bob := m.chat("bob")
+		alice := m.terminal("alice", 100, 20)
+		bob.line("* alice joined lobby")
+		alice.sees(`lobby: alice, bob`)
+		bob.say("hello alice")
+		alice.sees(`bob: hello alice`)
+		alice.write("hello, this is from a terminal")
+		bob.line("[lobby] alice: hello, this is from a terminal")
+		bob.say(`evil \x1b[2J` + " \x1b[2J\x07 and 漢字 👩‍👩‍👧 é")
+		alice.sees(`evil`)
+		bob.say("/msg alice just for you")
+		alice.sees(`@bob +1│`)
+		bob.say("/join dev")
+		bob.line("* dev: bob")
+		alice.sees(`other rooms`)
+		alice.golden("conversation")
+
+		alice.keys("C-n")
+		alice.sees(`bob: just for you`)
+		alice.write("thank you")
+		bob.line("(dm) alice: thank you")
+		alice.keys("C-p")
+		alice.tmux("send-keys", "-t", "alice", "-l", "/join de")
+		alice.keys("Tab", "Enter")
+		bob.line("* alice joined dev")
+		alice.sees(`dev  2 here`)
+		alice.keys("F1")
+		alice.sees(`Alt\+Enter`)
+		alice.keys("Escape")
+
+		// Many lines: scroll back and search.
+		for i := range 300 {
+			bob.say("line " + itoa(i))
+		}
+		alice.sees(`line 299`)
+		alice.keys("C-f")
+		alice.tmux("send-keys", "-t", "alice", "-l", "line 150")
+		alice.sees(`line 150`)
+		alice.keys("Escape")
+		alice.sees(`scrolled back`)
+		alice.keys("C-End")
+		alice.sees(`line 299`)
+
+		// A smaller window.
+		alice.tmux("resize-window", "-t", "alice", "-x", "50", "-y", "12")
+		alice.sees(`(?m)^\d\d:\d\d bob: line 299$`)
+
+		bob.kill()
+		alice.sees(`\* node down bob@127\.0\.0\.1`)
+		alice.sees(`\* bob left dev \(node down\)`)
+		alice.write("/quit")
+		alice.gone()
+		if stderr, _ := os.ReadFile(filepath.Join(m.dir, "alice.stderr")); len(stderr) > 0 {
+			t.Errorf("stderr: %s", stderr)
+		}
+	})
+
+	t.Run("pasted_lines", func(t *testing.T) {
+		t.Parallel()
+		m := newMesh(t)
+		bob := m.chat("bob")
+		alice := m.terminal("alice", 80, 24)
+		alice.sees(`lobby: alice, bob`)
+		text := filepath.Join(m.dir, "text")
+		if err := os.WriteFile(text, []byte("one\ntwo\n\nthree"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		alice.tmux("load-buffer", text)
+		alice.tmux("paste-buffer", "-p", "-t", "alice")
+		alice.sees(`three`)
+		alice.keys("Enter")
+		bob.lines("[lobby] alice: one", "[lobby] alice: two", "[lobby] alice: three")
+	})
+
+	t.Run("nick_taken", func(t *testing.T) {
+		t.Parallel()
+		m := newMesh(t)
+		m.chat("alice")
+		m.t.Logf("%s", m.dir)
+		alice := m.terminal("alice", 80, 24, "--name", "other")
+		m.until("the error is on stderr", func() bool {
+			stderr, _ := os.ReadFile(filepath.Join(m.dir, "alice.stderr"))
+			return strings.Contains(string(stderr), "error: nick is taken") && strings.Contains(string(stderr), "--nick alice2")
+		})
+		m.until("it has ended", func() bool {
+			return strings.HasPrefix(alice.tmux("display-message", "-p", "-t", "alice", "#{pane_dead} #{pane_dead_status}"), "1 1")
+		})
+	})
+
+	t.Run("no_colour_and_frozen_friend", func(t *testing.T) {
+		t.Parallel()
+		m := newMesh(t)
+		bob := m.chat("bob")
+		carol := m.chat("carol")
+		alice := m.terminal("alice", 90, 16)
+		alice.sees(`lobby: alice, bob, carol`)
+		bob.line("* alice joined lobby")
+		carol.freeze()
+		bob.say("carol is frozen, we are not")
+		alice.sees(`carol is frozen, we are not`)
+		alice.sees(`carol left lobby \(node down\)`)
+		alice.sees(`○ carol`)
+		carol.thaw()
+		alice.sees(`carol joined lobby`)
+		alice.sees(`● carol`)
+	})
+}
