@@ -48,7 +48,8 @@ func (a *app) runChat(cmd *cobra.Command, _ []string) error {
 	name := fullName(cfg.Name)
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	log := a.logger(cfg, zerolog.WarnLevel)
+	stderr := &heldWriter{w: a.stderr}
+	log := (&app{stderr: stderr}).logger(cfg, zerolog.WarnLevel)
 	r, err := start(ctx, cfg, name, log, stop)
 	if errors.Is(err, node.ErrNameInUse) && !cfg.Given("name") {
 		return fmt.Errorf("nick is taken: %w; try --nick %s", err, freeNick(cfg))
@@ -56,11 +57,16 @@ func (a *app) runChat(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	err = chat.Run(ctx, chat.Config{
+	chatting := chat.Config{
 		Runtime: r.runtime, Groups: r.groups, Calls: r.calls,
 		In: a.stdin, Out: a.stdout, Err: a.stderr, Plain: cfg.Plain,
 		Nick: cfg.Nick, Room: cfg.Room, Log: log,
-	})
+	}
+	if chat.FullScreen(chatting) {
+		stderr.hold() // log lines would tear the screen
+	}
+	err = chat.Run(ctx, chatting)
+	stderr.release()
 	return errors.Join(err, r.leave())
 }
 
