@@ -69,7 +69,7 @@ func TestMonitor(t *testing.T) {
 		}
 	})
 
-	t.Run("PG-45_each_its_own", func(t *testing.T) {
+	t.Run("PG-45_PG-54_each_its_own", func(t *testing.T) {
 		s := c.scope(t.Name())
 		a := c.idle(0)
 		var list []*pg.Monitor

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/kith-mesh/kith/process"
 	"pgregory.net/rapid"
@@ -198,5 +200,71 @@ func checkOrder(t *rapid.T, w *world, procs [][]process.PID) {
 				last[m.from] = m.seq
 			}
 		}
+	}
+}
+
+// TestPGHerd joins while one full sync after the other comes in.
+func TestPGHerd(t *testing.T) {
+	t.Run("PG-13_thundering_herd", func(t *testing.T) {
+		w := newWorld(t.Fatalf, 2)
+		defer w.close()
+		a, b := w.nodes[0], w.nodes[1]
+		s, err := a.groups.Scope("pg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.connect(a, b)
+		w.settle()
+		peer := a.up[b.id]
+		var frames [][]byte
+		sw := newSyncWriter("pg", true, func(frame []byte) { frames = append(frames, slices.Clone(frame)) })
+		for i := range 500 {
+			sw.add(part{key: key{name: fmt.Sprint("theirs", i)}, ids: []uint64{1, 2, 3}})
+		}
+		sw.end(true)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 2000 {
+				for _, f := range frames {
+					a.groups.Frame(peer, f)
+				}
+			}
+		}()
+		p := a.spawn()
+		longest := time.Duration(0)
+		for i := range 10_000 {
+			began := time.Now()
+			if err := s.Join(fmt.Sprint("ours", i), p); err != nil {
+				t.Fatal(err)
+			}
+			longest = max(longest, time.Since(began))
+		}
+		<-done
+		if longest > time.Second || s.GroupCount() != 10_500 {
+			t.Fatalf("a join took %v; %d groups", longest, s.GroupCount())
+		}
+	})
+}
+
+// TestLane waits for what is under way.
+func TestLane(t *testing.T) {
+	l := newLane(1)
+	released := 0
+	l.enter()
+	l.enter()
+	l.close(func() { released++ })
+	l.leave()
+	if released != 0 {
+		t.Fatal("released while a broadcast was under way")
+	}
+	l.leave()
+	if released != 1 {
+		t.Fatal("not released by the last broadcast")
+	}
+	l = newLane(2)
+	l.close(func() { released++ })
+	if released != 2 {
+		t.Fatal("an idle lane is not released at once")
 	}
 }
