@@ -57,7 +57,7 @@ data-dir and KITH_DATA_DIR. A flag wins over the environment, that over the file
 	}
 	add(groupRun, a.nodeCommand(), a.chatCommand(), a.stopCommand())
 	add(groupAsk, a.namesCommand(), a.nodesCommand(), a.watchCommand(), a.pingCommand(), a.doctorCommand(),
-		a.groupsCommand(), a.membersCommand())
+		a.groupsCommand(), a.membersCommand(), a.globalCommand())
 	add(groupDo, a.callCommand(), a.multicallCommand(), a.castCommand(), a.broadcastCommand())
 	root.AddCommand(a.benchCommand(), a.benchRoleCommand(), a.versionCommand())
 	strict(root)

@@ -16,6 +16,7 @@ import (
 	"github.com/kith-mesh/kith/config"
 	"github.com/kith-mesh/kith/discovery"
 	"github.com/kith-mesh/kith/gateway"
+	"github.com/kith-mesh/kith/global"
 	"github.com/kith-mesh/kith/internal/address"
 	"github.com/kith-mesh/kith/internal/cookie"
 	"github.com/kith-mesh/kith/internal/version"
@@ -37,6 +38,7 @@ type running struct {
 	runtime *process.Runtime
 	groups  *pg.Groups
 	calls   *rpc.Server
+	names   *global.Registry
 }
 
 // start runs a node with all layers and with the functions that others may call; stop is called when one of them asks
@@ -86,6 +88,12 @@ func layers(n *node.Node, stop func()) (*running, error) {
 		return nil, err
 	}
 	if err := admin.Serve(admin.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls, Stop: stop}); err != nil {
+		return nil, err
+	}
+	if r.names, err = global.New(r.runtime); err != nil {
+		return nil, err
+	}
+	if err := admin.ServeGlobal(r.calls, r.names); err != nil {
 		return nil, err
 	}
 	if addr := n.ClientAddr(); addr != "" {
