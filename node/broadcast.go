@@ -71,19 +71,31 @@ func validTopic(name string, wildcards bool) bool {
 	if name == "" || len(name) > 2048 {
 		return false
 	}
-	tokens := strings.Split(name, ".")
-	for i, token := range tokens {
+	for more := true; more; {
+		var token string
+		token, name, more = strings.Cut(name, ".")
 		switch {
 		case wildcards && token == "*":
-		case wildcards && token == ">" && i == len(tokens)-1:
-		case token == "" || strings.Trim(token, topicAlphabet) != "":
+		case wildcards && token == ">" && !more:
+		case !plainToken(token):
 			return false
 		}
 	}
 	return true
 }
 
-const topicAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+// plainToken accepts one byte or more of [A-Za-z0-9_-].
+func plainToken(token string) bool {
+	for i := range len(token) {
+		c := token[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return token != ""
+}
 
 // Broadcast sends one frame to several nodes as one message: one copy crosses the wire for each node. Every listed
 // node must have subscribed to the topic before it said so; a node that is subscribed and not listed ignores it. It is
