@@ -35,10 +35,11 @@ type contact struct {
 }
 
 const (
-	// gossipGrace is how long gossip has before the keeper asks and dials an address itself. Each known address adds
-	// gossipShare: a mesh of many nodes takes longer to form, and dialling into that slows it down.
+	// gossipGrace is how long gossip has before the keeper asks and dials an address itself. Where there never was a
+	// route, each known address adds gossipShare: a mesh of many nodes takes longer to form, and dialling into that slows
+	// it down.
 	gossipGrace = time.Second
-	gossipShare = 50 * time.Millisecond
+	gossipShare = 200 * time.Millisecond
 	// seeds is how many addresses a node without any route asks at once; further ones after seedPause.
 	seeds     = 3
 	seedPause = 100 * time.Millisecond
@@ -60,7 +61,8 @@ const (
 	// each other again when a network heals. After longLost it is maxPause there too.
 	lostPause = 2 * time.Second
 	longLost  = 10 * time.Minute
-	// dialPatience is how long a dialled address has to become a route.
+	// dialPatience is how long a dialled address has to become a route, firstPatience how long where there never was one:
+	// many nodes that start at once are slow.
 	dialPatience = 2 * time.Second
 	// dialPause is the least time between two changes of what the broker dials. Each reloads the broker's options, which
 	// keeps new connections waiting until those that are shaking hands are done.
@@ -148,7 +150,10 @@ func (k *keeper) sort(now time.Time, routed map[string]bool) (unlinked []*contac
 }
 
 // grace is how long gossip has to make a route.
-func (k *keeper) grace() time.Duration {
+func (k *keeper) grace(c *contact) time.Duration {
+	if c.linked {
+		return gossipGrace
+	}
 	return gossipGrace + time.Duration(len(k.contacts))*gossipShare
 }
 
@@ -164,7 +169,7 @@ func (k *keeper) due(now time.Time, c *contact, rank int, linked bool) bool {
 	case linked && k.n.cfg.Hidden:
 		return false
 	case linked:
-		return now.Sub(c.since) >= k.grace() && !k.forming(now, c)
+		return now.Sub(c.since) >= k.grace(c) && !k.forming(now, c)
 	case c.server != "" && rank > 0 && k.underWay(now):
 		return false // a source vouches for it
 	}
@@ -181,7 +186,7 @@ func (k *keeper) underWay(now time.Time) bool {
 
 // forming says whether gossip may yet bring a first route to an address: it still brings others.
 func (k *keeper) forming(now time.Time, c *contact) bool {
-	wait := k.grace()
+	wait := k.grace(c)
 	return !c.linked && now.Sub(c.since) < calmLimit*wait && now.Sub(k.progress) < wait
 }
 
@@ -258,7 +263,7 @@ func (k *keeper) patienceOver(now time.Time, c *contact) bool {
 	if k.n.cfg.Hidden {
 		return false
 	}
-	wait, away := k.grace(), now.Sub(c.since)
+	wait, away := k.grace(c), now.Sub(c.since)
 	switch {
 	case k.forming(now, c):
 		return false
@@ -278,6 +283,9 @@ func (k *keeper) setDialled(now time.Time, want []string) {
 	for _, addr := range want {
 		if c := k.contacts[addr]; c != nil && !slices.Contains(k.dialled, addr) {
 			c.dialAt = now.Add(dialPatience)
+			if !c.linked {
+				c.dialAt = now.Add(firstPatience)
+			}
 		}
 	}
 	k.dialled, k.changed = want, now

@@ -241,7 +241,7 @@ func TestKeeper_leaves_gossip_alone(t *testing.T) {
 		if len(d.asked) != 0 || !d.dials() {
 			t.Errorf("dials %v, asked %v", d.dialled, d.asked)
 		}
-		d.run(d.grace() + time.Second)
+		d.run(d.grace(&contact{}) + time.Second)
 		if len(d.dialled) == 0 || len(d.dialled) > 2*dialsAtOnce+2 {
 			t.Errorf("a second after its grace it dials %v", d.dialled)
 		}
