@@ -45,6 +45,11 @@ func Serve(ctx context.Context, in io.Reader, out, log io.Writer) error {
 		_, _ = io.Copy(io.Discard, r)
 		cancel()
 	}()
+	stop, err := profile()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if j.Topic == "" {
 		return j.work(ctx, out)
 	}

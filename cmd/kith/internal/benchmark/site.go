@@ -65,11 +65,6 @@ func (s *site) close() {
 
 // work is the life of a worker.
 func (j job) work(ctx context.Context, out io.Writer) error {
-	stop, err := profile()
-	if err != nil {
-		return err
-	}
-	defer stop()
 	s, err := j.start(ctx)
 	if err != nil {
 		return err
