@@ -55,6 +55,8 @@ func goldenFrames() map[string][]byte {
 		"reply":           append(c.reply(1, answerValue), "payload"...),
 		"reply_gone":      c.reply(1, answerGone),
 		"cancel":          c.header(kindCancel),
+		"many":            append(appendKey(head(kindMany), g), "payload"...),
+		"took":            appendTook(nil, "pg", 4),
 	}
 }
 
@@ -105,7 +107,7 @@ func readFrame(b []byte) error {
 		for r.more() {
 			readOp(r)
 		}
-	case kindMessage:
+	case kindMessage, kindMany:
 		r.name()
 	case kindAsk:
 		r.key()
@@ -128,7 +130,7 @@ func readFrame(b []byte) error {
 		r.uint()
 		r.uint()
 		r.byte()
-	case kindCancel:
+	case kindCancel, kindTook:
 		r.uint()
 	default:
 		r.fail("unknown kind")

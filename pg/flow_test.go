@@ -1,0 +1,224 @@
+package pg_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kith-mesh/kith/meshtest"
+	"github.com/kith-mesh/kith/pg"
+	"github.com/kith-mesh/kith/process"
+)
+
+// TestBroadcastBehind freezes one of two nodes with members: the other must not notice, and the frozen one must be told
+// how many broadcasts it missed, exactly.
+func TestBroadcastBehind(t *testing.T) {
+	c := newCluster(t, 3, meshtest.Tick(2*time.Second)) // long enough that the cut is no nodedown
+	s := c.scope("s")
+	ctx := background(t)
+	var ins []<-chan any
+	for i := range s {
+		p, in := c.sink(i)
+		ins = append(ins, in)
+		must(t, s[i].Join("g", p))
+	}
+	for i := range s {
+		meshtest.Eventually(t, "members", func() bool { return s[i].Count("g").Nodes == 3 })
+	}
+	m, _ := s[2].MonitorAll()
+	defer m.Close()
+	c.Cut(1, 3)
+	payload := strings.Repeat("x", 32<<10)
+	const n = 400 // more than any window, twice over
+	var skipped, slow int
+	for i := range n {
+		began := time.Now()
+		d, err := s[0].Broadcast(ctx, "g", fmt.Sprint(i, ":", payload))
+		must(t, err)
+		if time.Since(began) > 2*time.Second {
+			slow++
+		}
+		if len(d.Skipped) > 0 {
+			if d.Skipped[0] != c.Node(3).ID() || d.Nodes != 2 || d.Members != 2 {
+				t.Fatalf("delivery %+v", d)
+			}
+			skipped++
+		}
+	}
+	if skipped == 0 {
+		t.Fatal("nobody was skipped: the test proves nothing")
+	}
+	if slow > 1 {
+		t.Fatalf("%d broadcasts waited for the frozen node, one may", slow)
+	}
+	for i := range n {
+		if got := take(t, ins[1]).(string); !strings.HasPrefix(got, fmt.Sprint(i, ":")) {
+			t.Fatalf("the other node got %.20s, want %d", got, i)
+		}
+	}
+	c.Mend(1, 3)
+	missed := uint64(0)
+	for missed < uint64(skipped) {
+		ev := next(t, m)
+		if ev.Kind != pg.Missed || ev.Group != "g" || ev.Node != c.Node(1).ID() {
+			t.Fatalf("event %+v", ev)
+		}
+		missed += ev.Count
+	}
+	if missed != uint64(skipped) {
+		t.Fatalf("told of %d missed, %d were skipped", missed, skipped)
+	}
+	for range n - skipped {
+		take(t, ins[2])
+	}
+	empty(t, ins[2])
+	// It has caught up: nothing is skipped any more.
+	d, err := s[0].Broadcast(ctx, "g", "after")
+	must(t, err)
+	if len(d.Skipped) > 0 || take(t, ins[2]) != "after" {
+		t.Fatalf("after catching up: %+v", d)
+	}
+}
+
+// TestScopesComeAndGo stops and starts scopes while others broadcast to their members: no session may suffer, and in
+// the end nothing may be left.
+func TestScopesComeAndGo(t *testing.T) {
+	c := newCluster(t, 3)
+	before := fmt.Sprint(c.Node(1).Peers(), c.Node(2).Peers())
+	ctx := background(t)
+	var wg sync.WaitGroup
+	for i := range c.g {
+		wg.Go(func() {
+			for range 60 {
+				s, err := c.g[i].Scope("s")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = s.Join("a.b", c.idle(i))
+				_ = s.Subscribe("a.*", c.idle(i))
+				for range 20 {
+					_, _ = s.Broadcast(ctx, "a.b", "noise")
+				}
+				s.Stop()
+			}
+		})
+	}
+	wg.Wait()
+	for i := range c.g {
+		meshtest.Eventually(t, "topics given back", func() bool { return c.g[i].Stats().Topics == 0 })
+		if st := c.g[i].Stats(); st.BadFrames+st.BadMessages+st.Unsent > 0 {
+			t.Errorf("node %d: %+v", i, st)
+		}
+	}
+	if now := fmt.Sprint(c.Node(1).Peers(), c.Node(2).Peers()); now != before {
+		t.Errorf("sessions were replaced: %v, before %v", now, before)
+	}
+}
+
+// TestBroadcastToMany is what a session's window alone does not bound: small broadcasts that are many deliveries.
+func TestBroadcastToMany(t *testing.T) {
+	c := newCluster(t, 3, meshtest.Tick(2*time.Second)) // a crowded machine may do nothing for a while
+	s := c.scope("s")
+	ctx := background(t)
+	const members, n = 2000, 500
+	var got atomic.Int64
+	for i := range s {
+		var list []process.PID
+		for range members {
+			list = append(list, c.rt[i].Spawn(func(self *process.Process) error {
+				for want := 0; ; want++ {
+					msg, err := self.Receive(self.Context())
+					if err != nil {
+						return nil
+					}
+					if msg != want {
+						t.Errorf("got %v, want %d", msg, want)
+					}
+					got.Add(1)
+				}
+			}))
+		}
+		must(t, s[i].Join("g", list...))
+	}
+	meshtest.Eventually(t, "members", func() bool { return s[0].Count("g").Members == 3*members })
+	longest := time.Duration(0)
+	stop := make(chan struct{})
+	var calls sync.WaitGroup
+	calls.Go(func() { // somebody else talks to one of the nodes meanwhile
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			began := time.Now()
+			must(t, s[1].Join("other", c.idle(1)))
+			want := s[1].Count("other").Local
+			for s[2].Count("other").Members < want {
+				time.Sleep(time.Millisecond)
+			}
+			longest = max(longest, time.Since(began))
+		}
+	})
+	for i := range n {
+		d, err := s[0].Broadcast(ctx, "g", i)
+		must(t, err)
+		if len(d.Skipped) > 0 || d.Members != 3*members {
+			t.Fatalf("broadcast %d: %+v", i, d)
+		}
+	}
+	close(stop)
+	calls.Wait()
+	meshtest.Eventually(t, "deliveries", func() bool { return got.Load() == 3*members*n }, time.Minute)
+	t.Logf("a join took up to %v to be seen meanwhile", longest)
+}
+
+// TestBroadcastBytes counts what crosses the wire: it grows with the nodes, not with the members.
+func TestBroadcastBytes(t *testing.T) {
+	const nodes, members, n, size = 10, 30_000, 20, 1000
+	c := newCluster(t, nodes, meshtest.Tick(2*time.Second)) // ten nodes share this machine
+	s := c.scope("s")
+	ctx := background(t)
+	var got atomic.Int64
+	for i := range s {
+		var list []process.PID
+		for range members / nodes {
+			list = append(list, c.counter(i, &got))
+		}
+		must(t, s[i].Join("few", list[0]))
+		must(t, s[i].Join("many", list...))
+	}
+	meshtest.Eventually(t, "members", func() bool { return s[0].Count("many").Members == members && s[0].Count("few").Members == nodes })
+	sent := func() (bytes int64) {
+		for i := range nodes - 1 {
+			bytes += c.Links().Bytes(c.Node(1).Name(), c.Node(i+2).Name())
+		}
+		return bytes
+	}
+	cost := func(group string, each int64) int64 {
+		round := func(k int) {
+			got.Store(0)
+			for range k {
+				d, err := s[0].Broadcast(ctx, group, strings.Repeat("x", size))
+				must(t, err)
+				if len(d.Skipped) > 0 {
+					t.Fatalf("delivery %+v", d)
+				}
+			}
+			meshtest.Eventually(t, "deliveries", func() bool { return got.Load() == each*int64(k) }, time.Minute)
+		}
+		round(5) // topics are taken
+		before := sent()
+		round(n)
+		return (sent() - before) / n
+	}
+	few, many := cost("few", nodes), cost("many", members)
+	t.Logf("a broadcast of %d bytes to 9 other nodes: %d bytes to %d members, %d to %d", size, few, nodes, many, members)
+	if few < 9*size || many > few+few/2 || many > 9*2*size {
+		t.Fatalf("bytes grow with members: %d for %d members, %d for %d", few, nodes, many, members)
+	}
+}
