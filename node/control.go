@@ -56,6 +56,7 @@ type controller struct {
 	byes      map[uint64]chan struct{}
 	announcer announcer
 	pings     map[uint64]chan struct{} // by the token of a probe
+	half      bool                     // some route has one account's connection only, when last looked at
 	pending   atomic.Int32             // nodes that should be connected and are not yet
 }
 
@@ -253,9 +254,9 @@ func (c *controller) route(e broker.RouteEvent) {
 	}
 }
 
-// compareRoutes notices a change that no event told.
+// compareRoutes notices a change that no event told, or told before the broker knew it itself.
 func (c *controller) compareRoutes() {
-	if c.n.broker.NumRemotes() != len(c.routes) {
+	if c.half || c.n.broker.NumRemotes() != len(c.routes) {
 		c.dirty = true
 	}
 }
@@ -270,12 +271,13 @@ func (c *controller) refreshRoutes() {
 	now := time.Now()
 	c.dirty, c.looked, c.lookCost = false, now, now.Sub(began)
 	current := make(map[string]bool, len(list))
-	names := make(map[string]bool, len(list))
+	names, half := make(map[string]bool, len(list)), false
 	for _, r := range list {
 		current[r.ServerName] = true
 		// Where both sides dialled at the same moment, one account's connection can be lost for good: no session can open
 		// over what is left, so the keeper must dial that node as if there were no route.
 		names[r.ServerName] = slices.Contains(r.Accounts, broker.App) && slices.Contains(r.Accounts, broker.Control)
+		half = half || !names[r.ServerName]
 		if !c.routes[r.ServerName] {
 			delete(c.gaveUp, r.ServerName)
 		}
@@ -291,7 +293,7 @@ func (c *controller) refreshRoutes() {
 	if !maps.Equal(c.routes, current) {
 		c.announcer.changed(now)
 	}
-	c.routes = current
+	c.routes, c.half = current, half
 	c.n.routed.Store(&names)
 	c.n.changed()
 }
