@@ -201,6 +201,23 @@ func BenchmarkFanout(b *testing.B) { fanout(b, 0, 10_000, []int{0, 1}) }
 // BenchmarkFanoutAway is 10,000 members on two other nodes.
 func BenchmarkFanoutAway(b *testing.B) { fanout(b, 0, 10_000, []int{1, 2}) }
 
+// BenchmarkSync is a scope with 100,000 groups that starts on a second node, until that sees them all.
+func BenchmarkSync(b *testing.B) {
+	const groups = 100_000
+	c := direct(b, 2)
+	s := c.scope("bench")
+	p := c.idle(0)
+	for i := range groups {
+		must(b, s[0].Join(fmt.Sprintf("group-%06d", i), p))
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		s[1].Stop()
+		s[1] = c.start(1, "bench")
+		arrive(b, "all groups", func() bool { return s[1].GroupCount() == groups })
+	}
+}
+
 // BenchmarkMembers reads a group of 3 members from several goroutines while another one joins and leaves.
 func BenchmarkMembers(b *testing.B) {
 	c := direct(b, 1)

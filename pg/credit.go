@@ -42,15 +42,21 @@ type purse struct {
 
 func (c *credit) init() { c.purses = make(map[node.ID]*purse) }
 
+// up begins with a peer that has just come up.
+func (c *credit) up(id node.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.purses[id] = &purse{}
+}
+
+// get returns the purse of a peer. One that is gone gets a purse that nobody fills: sending to it fails anyway.
 func (c *credit) get(id node.ID) *purse {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.purses[id]
-	if p == nil {
-		p = &purse{}
-		c.purses[id] = p
+	if p := c.purses[id]; p != nil {
+		return p
 	}
-	return p
+	return &purse{closed: true}
 }
 
 // drop forgets what was under way to a peer that is gone. Who waits tries, and learns it from the node.

@@ -219,10 +219,8 @@ func (g *Groups) PeerUp(p node.Peer) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
-		return
-	}
 	g.peers[p.ID] = p
+	g.credit.up(p.ID)
 	for name := range *g.scopes.Load() {
 		g.post(p.ID, appendHeader(nil, kindHello, name))
 	}
