@@ -168,6 +168,17 @@ func TestDisconnectLosesNothingThatWasSent(t *testing.T) {
 	a, b := pair(t)
 	record(t, a)
 	at := record(t, b)
+	events := watch(t, b)
+	defer func() {
+		for _, e := range events.all() {
+			if t.Failed() && e.Reason != node.ReasonDisconnect {
+				t.Logf("%+v", e)
+			}
+		}
+		if t.Failed() {
+			t.Logf("%d frames, counters %v", len(at.frames(a.Name())), b.Counters())
+		}
+	}()
 	const rounds, each = 50, 200
 	for r := range rounds {
 		for i := range each {

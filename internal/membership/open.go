@@ -167,7 +167,7 @@ func (t *Table) onHello(now time.Time, c wire.Control, account int) {
 		t.greet(p) // the answer was lost, or crossed with this
 		return
 	}
-	if _, over := t.past.why[c.Conn]; over {
+	if t.past.has(c.Conn) {
 		return // an echo of a session that is over
 	}
 	switch p.phase {

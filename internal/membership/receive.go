@@ -84,8 +84,11 @@ func (t *Table) onTick(now time.Time, c wire.Control) {
 		return // it has our hello, and its welcome is on its way
 	}
 	if p == nil || p.phase < Expecting {
+		if t.past.parting(now, c.Conn, 2*t.cfg.Interval) {
+			return
+		}
 		answer := t.message(wire.Bye, c.Conn)
-		answer.Why, answer.Detail = string(t.past.get(c.Conn)), "this session is over"
+		answer.Why, answer.Detail = string(t.past.why(c.Conn)), "this session is over"
 		t.out.Control(IDOf(c.From), answer)
 		return
 	}

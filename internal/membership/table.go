@@ -13,7 +13,7 @@ type Table struct {
 	peer map[ID]*peer
 	live map[string]*peer // by name: the life that has a session, or is about to
 	conn map[uint64]*peer
-	past tombs
+	past graves
 	once map[string]bool // names whose session was lost, for AutoOnce
 	// leaving says that this node takes no more sessions.
 	leaving bool
@@ -73,7 +73,7 @@ func New(cfg Config, out Effects) *Table {
 	return &Table{
 		cfg: cfg, out: out,
 		peer: map[ID]*peer{}, live: map[string]*peer{}, conn: map[uint64]*peer{},
-		past: tombs{why: map[uint64]Why{}}, once: map[string]bool{},
+		past: graves{at: map[uint64]grave{}}, once: map[string]bool{},
 	}
 }
 
@@ -238,7 +238,7 @@ func (t *Table) over(now time.Time, p *peer, why Why) {
 	if t.live[p.id.Name] == p {
 		delete(t.live, p.id.Name)
 	}
-	t.past.add(p.conn, why)
+	t.past.add(now, p.conn, why)
 	if t.cfg.Auto == AutoOnce && p.phase == Up {
 		if len(t.once) >= maxIdle {
 			clear(t.once) // rather too eager than without bound
@@ -283,33 +283,6 @@ func (t *Table) message(v wire.Verb, conn uint64) wire.Control {
 		Verb: v, Conn: conn,
 		From: wire.Info{Name: t.cfg.Self.Name, Incarnation: t.cfg.Self.Incarnation, Hidden: t.cfg.Self.Hidden},
 	}
-}
-
-// tombs remembers how the last sessions ended, so that a peer that still believes in one can be told.
-type tombs struct {
-	why   map[uint64]Why
-	order []uint64
-}
-
-const maxTombs = 1024
-
-func (t *tombs) add(conn uint64, why Why) {
-	if conn == 0 {
-		return
-	}
-	t.why[conn] = why
-	t.order = append(t.order, conn)
-	if len(t.order) > maxTombs {
-		delete(t.why, t.order[0])
-		t.order = append(t.order[:0], t.order[1:]...)
-	}
-}
-
-func (t *tombs) get(conn uint64) Why {
-	if why, ok := t.why[conn]; ok {
-		return why
-	}
-	return ConnectionClosed
 }
 
 // SetAddr completes what this node says of itself, once its address is known.

@@ -238,6 +238,14 @@ func TestEnds(t *testing.T) {
 			d.table.Ended(d.now, 9, why, "")
 			d.took()
 			d.hears(from("a@h", 7, wire.Tick, 9), false)
+			if why == Disconnect || why == Shutdown {
+				// The goodbye in order is on its way, behind frames.
+				if list := d.took(); len(list) != 0 {
+					t.Errorf("%s: %v", why, list)
+				}
+				d.now = d.now.Add(2 * time.Second)
+				d.hears(from("a@h", 7, wire.Tick, 9), false)
+			}
 			if got := find(d.took(), wire.Bye); got.Conn != 9 || got.Why != string(why) {
 				t.Errorf("%s: %+v", why, got)
 			}
