@@ -158,7 +158,9 @@ func (t *turn) crowd() error {
 				return err
 			}
 		case <-late:
-			return fmt.Errorf("%d of %d nodes that started at once see all others after %v", i, crowd, crowdPatience)
+			// A machine that does not get there is no reason to throw away the rest; the figure is absent.
+			t.say("%d of %d nodes that started at once see all others after %v", i, crowd, crowdPatience)
+			return nil
 		}
 	}
 	t.say("%d at once: done", crowd)
