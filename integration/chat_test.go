@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ func TestChat(t *testing.T) {
 			p.lines("* node up carol@127.0.0.1", "* carol joined lobby")
 		}
 		all := []*proc{alice, bob, carol}
+		m.meet(alice, bob, carol)
 		alice.say("hello all")
 		bob.say("hi  alice")
 		for _, p := range all {
@@ -50,8 +52,7 @@ func TestChat(t *testing.T) {
 		t.Parallel()
 		m := newMesh(t)
 		alice, bob, carol := m.chat("alice"), m.chat("bob"), m.chat("carol")
-		alice.line("* carol joined lobby")
-		bob.line("* carol joined lobby")
+		m.meet(alice, bob, carol)
 		carol.kill()
 		for _, p := range []*proc{alice, bob} {
 			p.lines("* node down carol@127.0.0.1 (connection_closed)", "* carol left lobby (node down)")
@@ -70,6 +71,7 @@ func TestChat(t *testing.T) {
 		for _, p := range []*proc{alice, bob} {
 			p.lines("* node up carol@127.0.0.1", "* carol joined lobby")
 		}
+		m.meet(alice, bob, back)
 		back.say("back")
 		alice.line("[lobby] carol: back")
 	})
@@ -111,12 +113,18 @@ func TestChat(t *testing.T) {
 			want = append(want, line)
 			script.WriteString(line + "\n")
 		}
-		r := m.kithIn(script.String(), nil, "chat", "--nick", "alice")
-		if r.code != 0 || r.err != "" {
-			t.Fatalf("status %d, %s", r.code, r.err)
+		alice := m.chat("alice")
+		m.meet(alice, bob)
+		if _, err := io.WriteString(alice.stdin, script.String()); err != nil {
+			t.Fatal(err)
 		}
-		bob.lines("* alice joined lobby", "* alice left lobby")
-		for who, lines := range map[string][]string{"alice": strings.Split(r.out, "\n"), "bob": bob.out.all()} {
+		alice.eof()
+		alice.exit(0)
+		bob.lines("* alice left lobby", "* node down alice@127.0.0.1 (shutdown)")
+		if stderr := alice.err.all(); len(stderr) > 0 {
+			t.Errorf("alice writes to stderr: %q", stderr)
+		}
+		for who, lines := range map[string][]string{"alice": alice.out.all(), "bob": bob.out.all()} {
 			var got []string
 			for _, l := range lines {
 				if s, ok := strings.CutPrefix(l, "[lobby] alice: "); ok {
@@ -172,7 +180,7 @@ func TestChat(t *testing.T) {
 		t.Parallel()
 		m := newMesh(t)
 		alice, bob := m.chat("alice"), m.chat("bob")
-		alice.line("* bob joined lobby")
+		m.meet(alice, bob)
 		bob.say(strings.Repeat("x", 4097))
 		bob.match(`^! message too long: 4097 bytes`)
 		bob.say(strings.Repeat("y", 5<<20))
@@ -190,6 +198,7 @@ func TestChat(t *testing.T) {
 		t.Parallel()
 		m := newMesh(t)
 		alice := m.chat("alice")
+		m.meet(alice)
 		r := m.kithIn("", nil, "chat", "--name", "other", "--nick", "alice")
 		if r.code != 1 || r.out != "" || !strings.HasPrefix(r.err, "error: ") || !strings.Contains(r.err, "alice2") {
 			t.Fatalf("status %d, out %q, err %q", r.code, r.out, r.err)

@@ -13,9 +13,7 @@ func TestFrozen(t *testing.T) {
 	m := newMesh(t)
 	args := []string{"--tick", tick.String()}
 	alice, bob, carol := m.chat("alice", args...), m.chat("bob", args...), m.chat("carol", args...)
-	for _, p := range []*proc{alice, bob} {
-		p.line("* carol joined lobby")
-	}
+	m.meet(alice, bob, carol)
 	carol.freeze()
 	frozen := time.Now()
 	alice.say("while carol is frozen")
@@ -47,7 +45,7 @@ func TestFrozen(t *testing.T) {
 func TestFrozenMember(t *testing.T) {
 	m := newMesh(t)
 	alice, bob := m.chat("alice"), m.chat("bob")
-	alice.line("* bob joined lobby")
+	m.meet(alice, bob)
 	bob.freeze()
 	start := time.Now()
 	carol := m.chat("carol")
@@ -75,6 +73,7 @@ func TestStart(t *testing.T) {
 		alice.say("secret")
 		alice.line("[lobby] alice: secret")
 		bob := m.chat("bob")
+		m.meet(alice, bob)
 		bob.say("hello")
 		alice.line("[lobby] bob: hello")
 		mallory.say("let me in")
@@ -101,22 +100,14 @@ func TestStart(t *testing.T) {
 		m := newMesh(t)
 		const count = 10
 		var all []*proc
-		var nicks []string
 		for i := range count {
 			nick := "u" + itoa(i)
-			nicks = append(nicks, nick)
 			all = append(all, m.run(nick, "chat", "--nick", nick))
 		}
-		roster := "* lobby: " + strings.Join(nicks, ", ")
 		for _, p := range all {
 			p.match(`^\* connected as `)
 		}
-		for _, p := range all {
-			m.until(p.name+" sees all", func() bool {
-				p.say("/who")
-				return p.match(`^\* lobby: `) == roster
-			})
-		}
+		m.meet(all...)
 		for i, p := range all {
 			p.say("from " + itoa(i))
 		}

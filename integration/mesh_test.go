@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -119,6 +120,23 @@ func (m *mesh) chat(nick string, args ...string) *proc {
 	p.match(`^\* connected as ` + nick + ` on ` + nick + `@127\.0\.0\.1$`)
 	p.match(`^\* \S+: `)
 	return p
+}
+
+// meet waits until everybody in the lobby sees everybody. On a busy machine some connect only after they are in.
+func (m *mesh) meet(all ...*proc) {
+	m.t.Helper()
+	var nicks []string
+	for _, p := range all {
+		nicks = append(nicks, p.name)
+	}
+	slices.Sort(nicks)
+	want := "* lobby: " + strings.Join(nicks, ", ")
+	for _, p := range all {
+		m.until(p.name+" sees all", func() bool {
+			p.say("/who")
+			return p.match(`^\* lobby: `) == want
+		})
+	}
 }
 
 // line waits for a line of output, behind those expected before, and returns when it came.

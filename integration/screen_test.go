@@ -185,7 +185,7 @@ func TestScreen(t *testing.T) {
 		m := newMesh(t)
 		bob := m.chat("bob")
 		alice := m.terminal("alice", 80, 24)
-		alice.sees(`lobby: alice, bob`)
+		alice.sees(`lobby: alice, bob|bob joined`)
 		text := filepath.Join(m.dir, "text")
 		if err := os.WriteFile(text, []byte("one\ntwo\n\nthree"), 0o600); err != nil {
 			t.Fatal(err)
@@ -218,8 +218,12 @@ func TestScreen(t *testing.T) {
 		bob := m.chat("bob")
 		carol := m.chat("carol")
 		alice := m.terminal("alice", 90, 16)
-		alice.sees(`lobby: alice, bob, carol`)
+		alice.sees(`3 here`)
 		bob.line("* alice joined lobby")
+		m.until("bob sees all", func() bool {
+			bob.say("/who")
+			return bob.match(`^\* lobby: `) == "* lobby: alice, bob, carol"
+		})
 		carol.freeze()
 		bob.say("carol is frozen, we are not")
 		alice.sees(`carol is frozen, we are not`)
