@@ -139,6 +139,9 @@ func (t *Table) onKnock(now time.Time, c wire.Control) {
 	}
 	p := t.get(c.From)
 	t.learn(p, c)
+	if p.phase == Up && c.Prev == p.conn && parted(Why(c.PrevWhy)) {
+		return // its goodbye in order is on its way, behind its frames; it will knock again
+	}
 	p.barred = false
 	if p.phase == Up || p.phase == Expecting {
 		// A node that has a session does not knock: it has ended ours.

@@ -45,5 +45,8 @@ func (g *graves) why(conn uint64) Why {
 // the peer must have first, so nothing may be said on the control account that would overtake it.
 func (g *graves) parting(now time.Time, conn uint64, patience time.Duration) bool {
 	grave, ok := g.at[conn]
-	return ok && (grave.why == Disconnect || grave.why == Shutdown) && now.Sub(grave.end) < patience
+	return ok && parted(grave.why) && now.Sub(grave.end) < patience
 }
+
+// parted says whether a session that ends for this reason ends by a goodbye in order.
+func parted(why Why) bool { return why == Disconnect || why == Shutdown }
