@@ -58,11 +58,11 @@ func Serve(ctx context.Context, in io.Reader, out, log io.Writer) error {
 		return fmt.Errorf("no such topic: %s", j.Topic)
 	}
 	t := &turn{job: j, ctx: ctx, log: log, figures: Figures{}}
-	defer t.close()
 	result := report{Figures: t.figures}
 	if err := measure(t); err != nil {
 		result.Failed = err.Error()
 	}
+	t.close() // before whoever reads the result ends this process, and with it the workers
 	return json.NewEncoder(out).Encode(result)
 }
 
