@@ -12,8 +12,9 @@ help: ## list these words
 build: ## build the command into bin/kith
 	go build -o bin/kith ./cmd/kith
 
+# One package at a time: what they test has clocks, and real processes.
 test: ## run all tests, with the race detector if there is a C compiler
-	go test $(RACE) -timeout 14m ./...
+	go test $(RACE) -p 1 -timeout 20m ./...
 
 lint: ## gofmt, go vet and staticcheck, at the versions of go.mod and tools/go.mod
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }

@@ -16,6 +16,9 @@ const accounts = 3
 // nothing goes on being dialled.
 func TestFormation(t *testing.T) {
 	count, bound := 20, 30*time.Second
+	if raceEnabled {
+		count = 10 // the race detector makes a handshake cost several times as much, and there are count squared of them
+	}
 	if os.Getenv("KITH_SOAK") != "" {
 		count, bound = 50, 90*time.Second
 	}
