@@ -15,6 +15,13 @@
 //  4. A broadcast crosses the wire once per node with members, however many members there are. What one goroutine
 //     sends arrives in order. A node that does not keep up is told how many broadcasts it missed.
 //
+// # Beyond Erlang's pg
+//
+// Members carry metadata (JoinWith, SetMeta). A pattern such as "sport.*.goal" takes what is broadcast to every group
+// that matches it (Subscribe). CallAll asks all members and yields an answer, or the reason why there is none, for each.
+// PickLocal and PickAny choose one member for a piece of work: in turn, at random, or by a key. WaitReady tells when a
+// scope that has just started knows what its peers know.
+//
 // # What it does not do
 //
 // There is no lock, no quorum and no order between what different nodes do. Nothing is stored. Membership is a matter

@@ -42,13 +42,6 @@ func (s *groupSet) has(g *group) bool {
 
 func (s *groupSet) empty() bool { return s.only == nil && len(s.many) == 0 }
 
-func (s *groupSet) len() int {
-	if s.only != nil {
-		return 1
-	}
-	return len(s.many)
-}
-
 // all returns the groups, as a list of its own.
 func (s *groupSet) all() []*group {
 	if s.only != nil {

@@ -146,17 +146,6 @@ func (m *multiset) total() int {
 	return int(m.only.count)
 }
 
-// distinct is the number of different processes.
-func (m *multiset) distinct() int {
-	switch {
-	case m.many != nil:
-		return len(m.many.entries)
-	case m.only.count > 0:
-		return 1
-	}
-	return 0
-}
-
 // each calls f for every process.
 func (m *multiset) each(f func(id uint64, count uint32)) {
 	if m.many == nil {

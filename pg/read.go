@@ -32,9 +32,9 @@ func (s *Scope) members(g *group) []process.PID {
 	return list
 }
 
-func (sh *share) appendPIDs(list []process.PID) []process.PID {
-	o := sh.origin.id
-	sh.set.each(func(id uint64, count uint32) {
+func (s *share) appendPIDs(list []process.PID) []process.PID {
+	o := s.origin.id
+	s.set.each(func(id uint64, count uint32) {
 		for range count {
 			list = append(list, pid(o, id))
 		}

@@ -88,12 +88,3 @@ func (t *taps) settle(k key, p *tap) bool {
 	delete(t.open, k)
 	return true
 }
-
-// all returns every topic that is taken, for the end of the scope.
-func (t *taps) all() []key {
-	list := make([]key, 0, len(t.open))
-	for k := range t.open {
-		list = append(list, k)
-	}
-	return list
-}
