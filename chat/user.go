@@ -179,7 +179,7 @@ func (u *user) do(ctx context.Context, a talk.Action) error {
 		// Nobody misses it if it does not arrive.
 		_, _ = u.scope.Broadcast(ctx, a.Room, talk.Typing{From: idOf(pid), Room: a.Room})
 	case talk.Announce:
-		_, err := u.scope.Broadcast(ctx, talk.Users, talk.Hello{User: a.User})
+		_, err := u.scope.Broadcast(ctx, talk.Users, talk.Hello(a))
 		u.failed(ctx, "say hello", err)
 	case talk.Tell:
 		u.courier.send(pidOf(a.To), talk.Told{From: u.talk.Self(), Seq: a.Seq, Text: a.Text}, func(err error) {

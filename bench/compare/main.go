@@ -83,7 +83,7 @@ func (c *comparison) run(ctx context.Context, source string, topics []string, ro
 		for round := range rounds {
 			fmt.Fprintf(c.progress, "%s: round %d of %d\n", topic, round+1, rounds)
 			if err := c.erlangTurn(ctx, dir, topic); err != nil {
-				return fmt.Errorf("Erlang, %s: %w", topic, err)
+				return fmt.Errorf("erlang, %s: %w", topic, err)
 			}
 			if err := c.kithTurn(ctx, topic); err != nil {
 				return fmt.Errorf("kith, %s: %w", topic, err)

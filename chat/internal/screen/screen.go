@@ -21,7 +21,6 @@ type Screen struct {
 	mu     sync.Mutex // guards the fields below
 	lines  []talk.Line
 	view   *talk.View
-	closed bool
 	events []talk.Event
 	news   chan struct{} // closed and replaced when events come
 	drawn  bool          // the program knows that there is something to draw

@@ -258,7 +258,7 @@ func (u *simUser) handle(ev Event) {
 			}
 			u.node.broadcast(group, Said{From: u.talk.Self(), Room: a.Room, Text: a.Text})
 		case Announce:
-			u.node.broadcast(Users, Hello{a.User})
+			u.node.broadcast(Users, Hello(a))
 		case Tell:
 			u.node.tell(a.To, Told{From: u.talk.Self(), Seq: a.Seq, Text: a.Text})
 		case Confirm:

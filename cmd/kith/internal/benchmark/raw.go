@@ -126,11 +126,10 @@ func (t *turn) rawRequests() (func() error, error) {
 // rawFlow publishes to sinks within the window of each of them.
 type rawFlow struct {
 	*rawSite
-	each   int64 // deliveries of one message at one site
-	sent   int64
-	acked  []*atomic.Int64
-	wake   chan struct{}
-	failed error
+	each  int64 // deliveries of one message at one site
+	sent  int64
+	acked []*atomic.Int64
+	wake  chan struct{}
 }
 
 // flow starts to listen to the acknowledgements of the workers.
