@@ -298,7 +298,7 @@ func TestLocal_processes(t *testing.T) {
 	if !errors.Is(err, ErrNameInUse) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", a.cmd.Process.Pid)) {
 		t.Fatalf("Reserve of a child's name: %v", err)
 	}
-	if again := startChild(t, dir, "a@h"); !strings.Contains(again.said, "in use") {
+	if again := startChild(t, dir, "a@h"); !strings.Contains(again.said, ErrNameInUse.Error()) {
 		t.Fatalf("a second process said %q", again.said)
 	}
 
@@ -340,7 +340,7 @@ func TestLocal_process_race(t *testing.T) {
 		switch s := <-said; {
 		case s == "held":
 			held++
-		case !strings.Contains(s, "in use"):
+		case !strings.Contains(s, ErrNameInUse.Error()):
 			t.Errorf("a child said %q", s)
 		}
 	}
