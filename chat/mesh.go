@@ -25,7 +25,13 @@ func (u *user) watch(ctx context.Context) {
 	defer groups.Close()
 	opened := talk.Opened{Groups: make(map[string][]talk.ID, len(members)), Nodes: n.Nodes(), Silent: silent}
 	for name, pids := range members {
-		opened.Groups[name] = idsOf(pids)
+		if name != talk.Users {
+			opened.Groups[name] = idsOf(pids)
+		}
+	}
+	// A user who came after the snapshot comes again as an event, and once is enough.
+	for _, m := range u.scope.Details(talk.Users) {
+		opened.Users = append(opened.Users, userOf(m.PID, m.Meta))
 	}
 	u.post(ctx, opened)
 	for {
@@ -81,14 +87,29 @@ func nodeEvent(ev node.Event) talk.Event {
 
 // groupEvent is what a change of a group means, nil for nothing.
 func groupEvent(ev pg.Event) talk.Event {
-	switch ev.Kind {
-	case pg.Joined:
+	lost := ev.Reason != "" && ev.Reason != node.ReasonShutdown
+	switch users := ev.Group == talk.Users; {
+	case ev.Kind == pg.Joined && users:
+		return talk.Came{Users: usersOf(ev)}
+	case ev.Kind == pg.Updated && users:
+		return talk.Changed{Users: usersOf(ev)}
+	case ev.Kind == pg.Left && users:
+		return talk.Went{IDs: idsOf(ev.PIDs), Lost: lost}
+	case ev.Kind == pg.Joined:
 		return talk.Joined{Group: ev.Group, IDs: idsOf(ev.PIDs)}
-	case pg.Left:
-		lost := ev.Reason != "" && ev.Reason != node.ReasonShutdown
+	case ev.Kind == pg.Left:
 		return talk.Left{Group: ev.Group, IDs: idsOf(ev.PIDs), Lost: lost}
-	case pg.Missed:
+	case ev.Kind == pg.Missed:
 		return talk.Missed{Group: ev.Group, Node: ev.Node.Name, Count: ev.Count}
 	}
 	return nil
+}
+
+// usersOf are the users that an event is about.
+func usersOf(ev pg.Event) []talk.User {
+	out := make([]talk.User, len(ev.PIDs))
+	for i, p := range ev.PIDs {
+		out[i] = userOf(p, ev.Meta[p])
+	}
+	return out
 }

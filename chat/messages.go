@@ -1,7 +1,10 @@
 package chat
 
 import (
+	"strconv"
+
 	"github.com/kith-mesh/kith/chat/internal/talk"
+	"github.com/kith-mesh/kith/pg"
 	"github.com/kith-mesh/kith/process"
 )
 
@@ -9,9 +12,6 @@ import (
 // arrives in the mailbox is handled as it is. The other events are not registered, so no peer can forge them.
 func register(rt *process.Runtime) error {
 	for _, err := range []error{
-		process.RegisterType[talk.Hello](rt, "chat.hello"),
-		process.RegisterType[talk.Asked](rt, "chat.asked"),
-		process.RegisterType[talk.Known](rt, "chat.known"),
 		process.RegisterType[talk.Said](rt, "chat.said"),
 		process.RegisterType[talk.Typing](rt, "chat.typing"),
 		process.RegisterType[talk.Told](rt, "chat.told"),
@@ -40,4 +40,38 @@ func idsOf(pids []process.PID) []talk.ID {
 		out[i] = idOf(p)
 	}
 	return out
+}
+
+// The keys of a user's metadata in the group of all users.
+const (
+	metaNick    = "nick"
+	metaSince   = "since"
+	metaRev     = "rev"
+	metaSettled = "settled"
+	metaAway    = "away"
+)
+
+// metaOf is what a user says of itself, as metadata.
+func metaOf(u talk.User) pg.Meta {
+	m := pg.Meta{
+		metaNick:  u.Nick,
+		metaSince: strconv.FormatInt(u.Since, 10),
+		metaRev:   strconv.FormatUint(uint64(u.Rev), 10),
+	}
+	if u.Settled {
+		m[metaSettled] = "yes"
+	}
+	if u.Away != "" {
+		m[metaAway] = u.Away
+	}
+	return m
+}
+
+// userOf is the reverse of metaOf. What is not there or makes no sense is zero: the talk ignores a user without a nick.
+func userOf(p process.PID, m pg.Meta) talk.User {
+	since, _ := strconv.ParseInt(m[metaSince], 10, 64)
+	rev, _ := strconv.ParseUint(m[metaRev], 10, 32)
+	return talk.User{
+		ID: idOf(p), Nick: m[metaNick], Since: since, Rev: uint32(rev), Settled: m[metaSettled] != "", Away: m[metaAway],
+	}
 }

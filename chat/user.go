@@ -58,7 +58,7 @@ func (u *user) run(ctx context.Context, self *process.Process) error {
 	u.timer = time.AfterFunc(time.Hour, func() { u.post(ctx, talk.Tick{}) })
 	defer u.timer.Stop()
 
-	if err := u.scope.Join(talk.Users, pid); err != nil {
+	if err := u.scope.JoinWith(talk.Users, metaOf(u.talk.Self()), pid); err != nil {
 		return fmt.Errorf("join the users: %w", err)
 	}
 	defer u.leave(talk.Users)
@@ -179,18 +179,13 @@ func (u *user) do(ctx context.Context, a talk.Action) error {
 		// Nobody misses it if it does not arrive.
 		_, _ = u.scope.Broadcast(ctx, a.Room, talk.Typing{From: idOf(pid), Room: a.Room})
 	case talk.Announce:
-		_, err := u.scope.Broadcast(ctx, talk.Users, talk.Hello(a))
-		u.failed(ctx, "say hello", err)
+		u.failed(ctx, "change what others know", u.scope.SetMeta(talk.Users, pid, metaOf(a.User)))
 	case talk.Tell:
 		u.courier.send(pidOf(a.To), talk.Told{From: u.talk.Self(), Seq: a.Seq, Text: a.Text}, func(err error) {
 			u.post(ctx, talk.Undelivered{Seq: a.Seq, Reason: err.Error()})
 		})
 	case talk.Confirm:
 		u.courier.send(pidOf(a.To), talk.Confirmed{Seq: a.Seq}, nil)
-	case talk.Ask:
-		u.courier.send(pidOf(a.To), talk.Asked{User: a.User, Seq: a.Seq}, nil)
-	case talk.Answer:
-		u.courier.send(pidOf(a.To), talk.Known{From: idOf(pid), Seq: a.Seq, Users: a.Users}, nil)
 	case talk.Refuse:
 		return &NickTakenError{Nick: a.Nick, Node: a.Holder.Node, Suggestion: a.Suggestion}
 	case talk.Quit:

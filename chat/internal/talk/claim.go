@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// open takes the state of the mesh and asks everybody for their nick.
+// open takes the state of the mesh.
 func (t *Talk) open(ev Opened) {
 	t.opened = true
 	t.openBy = t.now.Add(OpenWait)
@@ -19,52 +19,46 @@ func (t *Talk) open(ev Opened) {
 			set[id] = struct{}{}
 		}
 	}
-	for id := range t.groups[Users] {
-		if t.users[id] == nil && id != t.self.ID {
-			t.asks[id] = &ask{next: t.now, silent: slices.Contains(ev.Silent, id.Node)}
+	for _, u := range ev.Users {
+		t.came(u)
+		if p := t.users[u.ID]; p != nil {
+			p.silent = slices.Contains(ev.Silent, u.ID.Node)
 		}
-	}
-	t.tickAsks()
-	for _, p := range t.users {
-		t.hold(p)
 	}
 }
 
-// settle makes the nick ours: everybody who answers has been heard, and nobody has a better right to it.
-func (t *Talk) settle() {
+// claim settles the nick, or refuses it, or waits.
+func (t *Talk) claim() {
+	wait := false
+	for _, p := range t.users {
+		switch {
+		case p.Nick != t.self.Nick:
+		case p.Before(t.self):
+			t.phase = over
+			t.do(Refuse{Nick: t.self.Nick, Holder: p.ID, Suggestion: t.suggest(t.self.Nick)})
+			return
+		case !p.silent:
+			wait = true
+		}
+	}
+	if wait && t.now.Before(t.openBy) {
+		return
+	}
 	t.phase = entering
 	t.self.Settled = true
 	t.self.Rev++
 	t.do(Announce{t.self})
-	t.rooms[0].by = t.openBy
+	t.rooms[0].by = t.now.Add(OpenWait)
+	t.at(t.rooms[0].by)
 	t.do(Join{t.rooms[0].name})
 }
 
-// conflict decides between this user and another with the same nick. While we only claim it, that waits.
-func (t *Talk) conflict(other User) {
-	switch {
-	case t.phase == over:
-	case t.self.Settled && t.self.Before(other):
-		if other.Settled {
-			// It has not heard of us, or it would have taken another nick.
-			t.do(Answer{To: other.ID, Users: []User{t.self}})
-		}
-	case t.self.Settled:
-		t.rename(other)
+// meet decides between this user and another who has settled on the same nick, as it happens when partitions meet. The
+// other one decides the same.
+func (t *Talk) meet(p *person) {
+	if t.self.Settled && p.Settled && p.Nick == t.self.Nick && p.Before(t.self) && t.phase != over {
+		t.rename(p.User)
 	}
-}
-
-// refuse ends the chat before it began if somebody has a better right to the nick. It is asked once all nicks are known,
-// so that the suggestion is a free one, and whoever was refused meanwhile is not counted any more.
-func (t *Talk) refuse() bool {
-	for _, p := range t.people() {
-		if p.Nick == t.self.Nick && p.Before(t.self) {
-			t.phase = over
-			t.do(Refuse{Nick: t.self.Nick, Holder: p.ID, Suggestion: t.suggest(t.self.Nick)})
-			return true
-		}
-	}
-	return false
 }
 
 // rename takes another nick, since the other one keeps this one.

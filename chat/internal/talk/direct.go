@@ -42,7 +42,7 @@ func (t *Talk) told(ev Told) {
 	if len(ev.Text) > MaxText || CheckName(ev.From.Nick) != nil {
 		return
 	}
-	t.learn(ev.From, true, true)
+	t.learn(ev.From)
 	if t.phase == over || !t.admitted(ev.From.ID) {
 		return
 	}

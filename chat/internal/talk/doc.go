@@ -11,10 +11,13 @@
 //
 // # Nicks
 //
-// A user is a process in the users' group, known by an ID. The nick comes in a hello, which each user sends to all
-// when it starts, and on being asked. Two users that claim one nick resolve it alike on both sides, by User.Before:
-// whoever had settled keeps it, then who claimed it first, then the smaller ID. The loser is refused at the start and
-// renamed later.
+// A user is a process in the group of all users, known by an ID, and says its nick in its metadata there. At the start
+// it only claims it. Once the groups of all nodes are known, it settles if nobody else has the nick; it is refused if
+// somebody has settled, or claims it with a better right (User.Before); and it waits while somebody with a lesser right
+// claims it: they will see it and be refused, or they had settled before they could. So of any number who claim a nick
+// at the same time one gets it, with no messages but the changes of the group.
+//
+// Users of two partitions that meet may both have settled. Then the lesser right takes another nick.
 //
 // A Talk has one owner and no lock.
 package talk

@@ -4,9 +4,11 @@ package talk
 type Event interface{ event() }
 
 type (
-	// Opened starts the chat: the users' group has been joined, and the tables of all nodes that answer are here.
+	// Opened starts the chat: this user has joined the users, and the tables of all nodes that answer are here.
 	Opened struct {
-		// Groups are the members of every group at this moment; changes after it come as Joined and Left.
+		// Users are all users of the mesh at this moment, and Groups the members of the other groups; changes after it
+		// come as events.
+		Users  []User
 		Groups map[string][]ID
 		// Nodes are the other nodes that are connected.
 		Nodes []string
@@ -29,12 +31,21 @@ type (
 	NodeUp struct{ Node string }
 	// NodeDown is a node that has gone.
 	NodeDown struct{ Node, Reason string }
-	// Joined is new members of a group.
+	// Came is new users of the mesh.
+	Came struct{ Users []User }
+	// Changed is users who say something else of themselves now.
+	Changed struct{ Users []User }
+	// Went is users who are users no more; Lost when their node was lost.
+	Went struct {
+		IDs  []ID
+		Lost bool
+	}
+	// Joined is new members of a room.
 	Joined struct {
 		Group string
 		IDs   []ID
 	}
-	// Left is members that left a group; Lost when their node was lost.
+	// Left is members that left a room; Lost when their node was lost.
 	Left struct {
 		Group string
 		IDs   []ID
@@ -45,20 +56,6 @@ type (
 	Missed struct {
 		Group, Node string
 		Count       uint64
-	}
-
-	// Hello is a user who introduces itself, by itself.
-	Hello struct{ User User }
-	// Asked is a user who introduces itself and asks who is there.
-	Asked struct {
-		User User
-		Seq  uint64
-	}
-	// Known is the answer: the users that somebody knows, itself among them, and the Seq of the question.
-	Known struct {
-		From  ID
-		Seq   uint64
-		Users []User
 	}
 
 	// Said is a message to a room, or to everybody when Room is empty.
@@ -104,9 +101,9 @@ func (NodeDown) event()    {}
 func (Joined) event()      {}
 func (Left) event()        {}
 func (Missed) event()      {}
-func (Hello) event()       {}
-func (Asked) event()       {}
-func (Known) event()       {}
+func (Came) event()        {}
+func (Changed) event()     {}
+func (Went) event()        {}
 func (Said) event()        {}
 func (Told) event()        {}
 func (Confirmed) event()   {}
@@ -139,20 +136,8 @@ type (
 		To  ID
 		Seq uint64
 	}
-	// Announce says hello to all users.
+	// Announce changes what this user says of itself.
 	Announce struct{ User User }
-	// Ask introduces the user to one other and asks who is there.
-	Ask struct {
-		To   ID
-		Seq  uint64
-		User User
-	}
-	// Answer tells one user who is there.
-	Answer struct {
-		To    ID
-		Seq   uint64
-		Users []User
-	}
 	// Refuse ends the chat before it began: the nick is taken.
 	Refuse struct {
 		Nick       string
@@ -171,7 +156,5 @@ func (ShowTyping) action() {}
 func (Tell) action()       {}
 func (Confirm) action()    {}
 func (Announce) action()   {}
-func (Ask) action()        {}
-func (Answer) action()     {}
 func (Refuse) action()     {}
 func (Quit) action()       {}

@@ -6,94 +6,44 @@ import (
 	"time"
 )
 
-// person is a user that has said hello.
+// person is a user, as far as it is known.
 type person struct {
 	User
-	heard     time.Time
+	here      bool      // in the group of all users; otherwise only a message has come
+	silent    bool      // its node did not answer at the start
+	heard     time.Time // when it was first heard of
 	contested time.Time // somebody with a better right has the nick: this one is not shown to join before then
 	waited    bool      // the contest is over, and nothing came of it
-	direct    bool      // this came from the user itself
 	typing    time.Time // until then the user is shown to be typing
 	typingIn  string    // in this room
 	got       bucket    // messages
 	flood     int       // messages that were not shown
 }
 
-// ask is a nick that is being asked for.
-type ask struct {
-	tries int
-	next  time.Time
-	seq   uint64 // of the last question, 0 before the first
-	// silent says that the user's node does not answer, so that nobody waits.
-	silent bool
-	// direct says that the user itself was asked, and not only another on its node.
-	direct bool
-}
-
-// askAgain is when the next try is due after each one, counted from it. After the last the user stays without a nick
-// until it says hello.
-var askAgain = [...]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, time.Second, 5 * time.Second}
-
-// knownBatch bounds the users in one answer.
-const knownBatch = 500
-
-// known are the users to tell somebody who asks, this one first.
-func (t *Talk) known() []User {
-	out := make([]User, 0, 1+len(t.users))
-	out = append(out, t.self)
-	for id, p := range t.users {
-		if t.in(Users, id) {
-			out = append(out, p.User)
-		}
-	}
-	slices.SortFunc(out[1:], func(a, b User) int { return a.ID.Compare(b.ID) })
-	return out
-}
-
-// asked answers a user who asks who is there.
-func (t *Talk) asked(u User, seq uint64) {
-	t.learn(u, true, true)
-	if t.phase == over {
-		return
-	}
-	for batch := range slices.Chunk(t.known(), knownBatch) {
-		t.do(Answer{To: u.ID, Seq: seq, Users: batch})
-	}
-}
-
-// people are the users that have said hello, in the order of their IDs, so that what is shown about several of them at
-// once comes in the same order every time.
+// people are the users in the order of their IDs, so that what is shown about several of them at once comes in the same
+// order every time.
 func (t *Talk) people() []*person {
 	out := slices.Collect(maps.Values(t.users))
 	slices.SortFunc(out, func(a, b *person) int { return a.ID.Compare(b.ID) })
 	return out
 }
 
-// heardOf takes what one user says about others. About users of its own node that is as good as their own word if it
-// answers a question that we asked since they joined: it heard all their hellos before that question. What it says of
-// others may be old, so that they are asked all the same, though nobody waits for it.
-func (t *Talk) heardOf(ev Known) {
-	for _, u := range ev.Users {
-		a := t.asks[u.ID]
-		fresh := a != nil && ev.From.Node == u.ID.Node && a.seq > 0 && ev.Seq >= a.seq
-		t.learn(u, u.ID == ev.From, fresh)
-	}
-	// Those of its node that it does not know have just come, and are asked themselves.
-	for id, a := range t.asks {
-		if id.Node == ev.From.Node && a.tries == 1 && a.seq == ev.Seq && !a.direct {
-			a.next = t.now
-		}
-	}
-	t.tickAsks()
-}
-
-// learn takes what is said about a user: directly, by itself, or by another, and then fresh or not.
-func (t *Talk) learn(u User, direct, fresh bool) {
-	if u.ID == t.self.ID || u.ID == (ID{}) || CheckName(u.Nick) != nil {
+// came takes a user who is here.
+func (t *Talk) came(u User) {
+	p := t.learn(u)
+	if p == nil || p.here {
 		return
 	}
-	if !direct && !t.in(Users, u.ID) {
-		return // it has gone meanwhile, or the news of it is still to come
+	p.here = true
+	t.hold(p)
+	t.meet(p)
+	t.appear(p)
+}
+
+// learn takes what a user says about itself, in the group or with a message. It returns nil for nobody.
+func (t *Talk) learn(u User) *person {
+	if u.ID == t.self.ID || u.ID == (ID{}) || CheckName(u.Nick) != nil {
+		return nil
 	}
 	p := t.users[u.ID]
 	switch {
@@ -101,62 +51,18 @@ func (t *Talk) learn(u User, direct, fresh bool) {
 		p = &person{User: u, heard: t.now}
 		t.users[u.ID] = p
 		t.at(t.now.Add(orphanWait))
-	case u.Rev < p.Rev:
-		return
+	case u.Rev < p.Rev || u == p.User:
+		return p
 	case u.Nick != p.Nick:
 		t.renamed(p, u)
 	default:
-		p.direct = p.direct && u.Rev == p.Rev
 		p.User = u
 	}
-	p.direct = p.direct || direct
 	t.rev++
-	switch {
-	case t.undecided(p):
-		t.askItself(u.ID)
-	case direct || fresh:
-		delete(t.asks, u.ID)
-	}
 	t.hold(p)
-	if u.Nick == t.self.Nick {
-		t.conflict(u)
-	}
+	t.meet(p)
 	t.appear(p)
-}
-
-// undecided says that somebody else is said to claim our nick while we do. How that goes only the claimant knows.
-func (t *Talk) undecided(p *person) bool {
-	return t.phase == claiming && p.Nick == t.self.Nick && !p.Settled && !p.direct
-}
-
-// awaited says that a user's nick is being asked for and that something has to wait for it.
-func (t *Talk) awaited(id ID) bool {
-	p := t.users[id]
-	a := t.asks[id]
-	return a != nil && !a.silent && (p == nil || t.undecided(p))
-}
-
-// askItself asks a user now, unless that has been done.
-func (t *Talk) askItself(id ID) {
-	a := t.asks[id]
-	if a == nil {
-		a = &ask{}
-		t.asks[id] = a
-	}
-	if !a.direct {
-		a.next = t.now
-		t.tickAsks()
-	}
-}
-
-// allHeard says that nobody's nick has to be waited for.
-func (t *Talk) allHeard() bool {
-	for id := range t.asks {
-		if t.awaited(id) {
-			return false
-		}
-	}
-	return true
+	return p
 }
 
 // hold records who has the best right to a nick, and makes the other wait: it will soon have another nick.
@@ -165,7 +71,7 @@ func (t *Talk) hold(p *person) {
 	switch other := t.users[holder]; {
 	case p.Nick == t.self.Nick && t.self.Settled && t.self.Before(p.User):
 		t.contest(p)
-	case !ok || holder == p.ID || other == nil || !t.in(Users, holder):
+	case !ok || holder == p.ID || other == nil || !other.here:
 		t.holder[p.Nick] = p.ID
 	case p.Before(other.User):
 		t.holder[p.Nick] = p.ID
@@ -208,7 +114,7 @@ func (t *Talk) renamed(p *person, u User) {
 	if t.holder[p.Nick] == p.ID {
 		delete(t.holder, p.Nick)
 	}
-	p.User, p.contested, p.waited, p.direct = u, time.Time{}, false, false
+	p.User, p.contested, p.waited = u, time.Time{}, false
 	for _, r := range t.rooms {
 		if nick, ok := r.shown[p.ID]; ok && nick != u.Nick {
 			t.show(Line{Kind: LeftRoom, Room: r.name, Nick: nick})
@@ -218,9 +124,18 @@ func (t *Talk) renamed(p *person, u User) {
 	}
 }
 
-// forget drops a user who left the users' group.
+// went takes users who are users no more. They have left everything.
+func (t *Talk) went(ids []ID, lost bool) {
+	for _, id := range ids {
+		for _, r := range t.rooms {
+			t.leftOne(r.name, id, lost)
+		}
+		t.undeliverable(id)
+		t.forget(id)
+	}
+}
+
 func (t *Talk) forget(id ID) {
-	delete(t.asks, id)
 	if p := t.users[id]; p != nil {
 		if t.holder[p.Nick] == id {
 			delete(t.holder, p.Nick)
@@ -246,11 +161,11 @@ func (t *Talk) find(nick string) (ID, bool) {
 	if nick == t.self.Nick {
 		return t.self.ID, true
 	}
-	if id, ok := t.holder[nick]; ok && t.in(Users, id) {
+	if id, ok := t.holder[nick]; ok && t.isHere(id) {
 		return id, true
 	}
 	for id, p := range t.users {
-		if p.Nick == nick && t.in(Users, id) {
+		if p.Nick == nick && p.here {
 			t.holder[nick] = id
 			return id, true
 		}
@@ -258,82 +173,37 @@ func (t *Talk) find(nick string) (ID, bool) {
 	return ID{}, false
 }
 
-// askFor asks for a nick after a while, unless that is on its way already.
-func (t *Talk) askFor(id ID, after time.Duration) {
-	if id == t.self.ID || t.asks[id] != nil {
-		return
-	}
-	t.asks[id] = &ask{next: t.now.Add(after)}
-	t.at(t.asks[id].next)
+func (t *Talk) isHere(id ID) bool {
+	p := t.users[id]
+	return p != nil && p.here
 }
 
-// tickAsks asks for the nicks that are due. The first time one user of each node answers for all of it, and for
-// whoever else it knows, which helps where a user is frozen; after that each is asked itself, and another beside it.
-func (t *Talk) tickAsks() {
-	var due []ID
-	for id, a := range t.asks {
-		switch {
-		case t.now.Before(a.next):
-			t.at(a.next)
-		case a.tries == len(askAgain):
-			delete(t.asks, id)
-		default:
-			due = append(due, id)
-		}
-	}
-	slices.SortFunc(due, ID.Compare)
-	asked := map[string]bool{}
-	if len(due) > 0 {
-		t.askSeq++
-	}
-	for _, id := range due {
-		a := t.asks[id]
-		if first := a.tries == 0; !first || !asked[id.Node] || t.users[id] != nil {
-			t.do(Ask{To: id, Seq: t.askSeq, User: t.self})
-			asked[id.Node], a.direct = true, true
-		}
-		if a.tries == 1 {
-			t.askOther(id)
-		}
-		a.next = t.now.Add(askAgain[a.tries])
-		a.tries++
-		a.seq = t.askSeq
-		t.at(a.next)
-	}
-}
-
-// askOther asks a user on another node, who may know the nick of one that does not answer.
-func (t *Talk) askOther(id ID) {
-	best := ID{}
-	for other := range t.users {
-		if other.Node != id.Node && t.in(Users, other) && (best == ID{} || other.Compare(best) < 0) {
-			best = other
-		}
-	}
-	if best != (ID{}) {
-		t.do(Ask{To: best, Seq: t.askSeq, User: t.self})
-	}
-}
-
-// tickPeople shows those whose contest is over and drops those who said hello and never came.
+// tickPeople shows those whose contest is over and drops those who said something and never came.
 func (t *Talk) tickPeople() {
-	for _, p := range t.people() {
-		if !p.contested.IsZero() {
-			if t.now.Before(p.contested) {
-				t.at(p.contested)
-			} else {
-				p.contested = time.Time{}
-				p.waited = true
-				t.appear(p)
-			}
+	var orphans []ID
+	for id, p := range t.users {
+		if by := p.heard.Add(orphanWait); !p.here && t.now.Before(by) {
+			t.at(by)
+		} else if !p.here {
+			orphans = append(orphans, id)
 		}
-		if t.in(Users, p.ID) {
+		if p.contested.IsZero() {
 			continue
 		}
-		if by := p.heard.Add(orphanWait); t.now.Before(by) {
-			t.at(by)
-		} else {
-			t.forget(p.ID)
+		if t.now.Before(p.contested) {
+			t.at(p.contested)
+			continue
 		}
+		p.contested = time.Time{}
+		p.waited = true
+		t.ripe = append(t.ripe, p)
 	}
+	for _, id := range orphans {
+		t.forget(id)
+	}
+	slices.SortFunc(t.ripe, func(a, b *person) int { return a.ID.Compare(b.ID) })
+	for _, p := range t.ripe {
+		t.appear(p)
+	}
+	t.ripe = t.ripe[:0]
 }

@@ -146,21 +146,13 @@ func (t *Talk) makeCurrent(name string) {
 	}
 }
 
-// tryEnter shows the roster once this user is in and the nick of every member is known, or the time is up.
+// tryEnter shows the roster once this user is in, or the time is up.
 func (t *Talk) tryEnter(r *room) {
 	if r.entered || t.phase < entering || t.phase == over {
 		return
 	}
-	late := !t.now.Before(r.by)
-	if !late {
-		if !t.in(r.name, t.self.ID) {
-			return
-		}
-		for id := range t.groups[r.name] {
-			if t.awaited(id) {
-				return
-			}
-		}
+	if !t.in(r.name, t.self.ID) && t.now.Before(r.by) {
+		return
 	}
 	t.group(r.name)[t.self.ID] = struct{}{}
 	t.rev++
@@ -182,23 +174,16 @@ func (t *Talk) tryEnter(r *room) {
 	t.release(r)
 }
 
-// joined takes new members of a group.
+// joined takes new members of a room.
 func (t *Talk) joined(group string, ids []ID) {
 	set := t.group(group)
-	r := t.room(group)
 	t.rev++
 	for _, id := range ids {
 		if _, ok := set[id]; ok {
 			continue
 		}
 		set[id] = struct{}{}
-		if t.users[id] == nil && (group == Users || r != nil) {
-			t.askFor(id, helloWait)
-		}
 		if p := t.users[id]; p != nil {
-			if group == Users {
-				t.hold(p)
-			}
 			t.appear(p)
 		}
 	}
@@ -223,21 +208,14 @@ func (t *Talk) appearIn(r *room, p *person) {
 	t.show(Line{Kind: JoinedRoom, Room: r.name, Nick: p.Nick})
 }
 
-// left takes members that left a group. Who left the users has left everything.
+// left takes members that left a room.
 func (t *Talk) left(group string, ids []ID, lost bool) {
 	t.rev++
 	for _, id := range ids {
 		if id == t.self.ID {
 			delete(t.groups[group], id)
-			continue
-		}
-		t.leftOne(group, id, lost)
-		if group == Users {
-			for _, r := range t.rooms {
-				t.leftOne(r.name, id, lost)
-			}
-			t.undeliverable(id)
-			t.forget(id)
+		} else {
+			t.leftOne(group, id, lost)
 		}
 	}
 	if len(t.groups[group]) == 0 {
@@ -247,9 +225,6 @@ func (t *Talk) left(group string, ids []ID, lost bool) {
 
 func (t *Talk) leftOne(group string, id ID, lost bool) {
 	delete(t.groups[group], id)
-	if !t.in(Users, id) {
-		delete(t.asks, id)
-	}
 	r := t.room(group)
 	if r == nil {
 		return
@@ -284,7 +259,7 @@ func (t *Talk) said(ev Said) {
 	}
 	mine := ev.From.ID == t.self.ID
 	if !mine {
-		t.learn(ev.From, true, true)
+		t.learn(ev.From)
 	}
 	if t.phase == over || !mine && !t.admitted(ev.From.ID) {
 		return
@@ -389,7 +364,19 @@ func (t *Talk) nicks(group string) []string {
 }
 
 func (t *Talk) usersCommand([]string) {
-	t.show(Line{Kind: List, Text: "users", Names: t.nicks(Users)})
+	t.show(Line{Kind: List, Text: "users", Names: t.allNicks()})
+}
+
+// allNicks are the sorted nicks of all users.
+func (t *Talk) allNicks() []string {
+	out := []string{t.self.Nick}
+	for _, p := range t.users {
+		if p.here && !t.contestedNow(p) {
+			out = append(out, p.Nick)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (t *Talk) roomsCommand([]string) {

@@ -122,14 +122,6 @@ func printActions(out *strings.Builder, actions []Action) {
 		switch a := a.(type) {
 		case Show:
 			fmt.Fprintln(out, a.Line.Format())
-		case Ask:
-			fmt.Fprintf(out, "  ask %s as %s\n", a.To.Node, userString(a.User))
-		case Answer:
-			var us []string
-			for _, u := range a.Users {
-				us = append(us, userString(u))
-			}
-			fmt.Fprintf(out, "  answer %s: %s\n", a.To.Node, strings.Join(us, " "))
 		case Announce:
 			fmt.Fprintf(out, "  announce %s\n", userString(a.User))
 		case Tell:
@@ -187,6 +179,13 @@ func userString(u User) string {
 	return s
 }
 
+func users(s []string) (out []User) {
+	for _, x := range s {
+		out = append(out, user(x))
+	}
+	return out
+}
+
 func ids(s []string) []ID {
 	var out []ID
 	for _, x := range s {
@@ -205,10 +204,15 @@ func parseEvent(t *testing.T, s string) Event {
 		ev := Opened{Groups: map[string][]ID{}}
 		for _, a := range args {
 			name, list, _ := strings.Cut(a, "=")
-			if name == "nodes" {
-				ev.Nodes = strings.Split(list, ",")
-			} else {
-				ev.Groups[name] = ids(strings.Split(list, ","))
+			switch names := strings.Split(list, ","); name {
+			case "nodes":
+				ev.Nodes = names
+			case "silent":
+				ev.Silent = names
+			case "users":
+				ev.Users = users(names)
+			default:
+				ev.Groups[name] = ids(names)
 			}
 		}
 		return ev
@@ -236,16 +240,14 @@ func parseEvent(t *testing.T, s string) Event {
 		return Left{Group: args[0], IDs: ids(args[1:])}
 	case "lost":
 		return Left{Group: args[0], IDs: ids(args[1:]), Lost: true}
-	case "hello":
-		return Hello{user(args[0])}
-	case "asked":
-		return Asked{User: user(args[0])}
-	case "known":
-		ev := Known{From: user(args[0]).ID, Seq: 1000}
-		for _, a := range args[1:] {
-			ev.Users = append(ev.Users, user(a))
-		}
-		return ev
+	case "came":
+		return Came{users(args)}
+	case "changed":
+		return Changed{users(args)}
+	case "went":
+		return Went{IDs: ids(args)}
+	case "gone":
+		return Went{IDs: ids(args), Lost: true}
 	case "said":
 		room, text, _ := strings.Cut(strings.TrimPrefix(rest, args[0]+" "), " ")
 		if unquoted, err := strconv.Unquote(text); err == nil {

@@ -26,6 +26,7 @@ type simNode struct {
 	name   string
 	peers  map[*simNode]bool          // the other end of the session is up
 	groups map[string]map[ID]struct{} // all members, as this node sees them
+	meta   map[ID]User                // what users say of themselves
 	inbox  map[*simNode][]func()      // frames on their way from each peer, in order
 	users  []*simUser
 }
@@ -50,7 +51,7 @@ func newSimMesh(t *rapid.T, nodes int) *simMesh {
 	for i := range nodes {
 		m.nodes = append(m.nodes, &simNode{
 			mesh: m, name: fmt.Sprintf("n%d", i), peers: map[*simNode]bool{},
-			groups: map[string]map[ID]struct{}{}, inbox: map[*simNode][]func(){},
+			groups: map[string]map[ID]struct{}{}, meta: map[ID]User{}, inbox: map[*simNode][]func(){},
 		})
 	}
 	for i, a := range m.nodes {
@@ -80,7 +81,8 @@ func (n *simNode) up(peer *simNode) {
 				local = append(local, id)
 			}
 		}
-		n.send(peer, func() { peer.join(group, local) })
+		meta := maps.Clone(n.meta)
+		n.send(peer, func() { peer.join(group, local, meta) })
 	}
 }
 
@@ -131,21 +133,42 @@ func (n *simNode) emit(ev Event) {
 	}
 }
 
-func (n *simNode) join(group string, ids []ID) {
+func (n *simNode) join(group string, ids []ID, meta map[ID]User) {
 	if n.groups[group] == nil {
 		n.groups[group] = map[ID]struct{}{}
 	}
+	var users []User
 	for _, id := range ids {
 		n.groups[group][id] = struct{}{}
+		if group == Users {
+			n.meta[id] = meta[id]
+			users = append(users, meta[id])
+		}
 	}
-	n.emit(Joined{group, ids})
+	if group == Users {
+		n.emit(Came{users})
+	} else {
+		n.emit(Joined{group, ids})
+	}
+}
+
+func (n *simNode) setMeta(u User) {
+	n.meta[u.ID] = u
+	n.emit(Changed{[]User{u}})
 }
 
 func (n *simNode) leave(group string, ids []ID, lost bool) {
 	for _, id := range ids {
 		delete(n.groups[group], id)
+		if group == Users {
+			delete(n.meta, id)
+		}
 	}
-	n.emit(Left{group, ids, lost})
+	if group == Users {
+		n.emit(Went{ids, lost})
+	} else {
+		n.emit(Left{group, ids, lost})
+	}
 }
 
 // local puts an event into the mailboxes of the members of a group on this node.
@@ -205,9 +228,17 @@ func (m *simMesh) start(n *simNode, nick string) *simUser {
 }
 
 func (u *simUser) joinGroup(group string) {
-	u.node.join(group, []ID{u.id})
+	meta := map[ID]User{u.id: u.talk.Self()}
+	u.node.join(group, []ID{u.id}, meta)
 	for _, peer := range u.node.mesh.nodes {
-		u.node.send(peer, func() { peer.join(group, []ID{u.id}) })
+		u.node.send(peer, func() { peer.join(group, []ID{u.id}, meta) })
+	}
+}
+
+func (u *simUser) announce(user User) {
+	u.node.setMeta(user)
+	for _, peer := range u.node.mesh.nodes {
+		u.node.send(peer, func() { peer.setMeta(user) })
 	}
 }
 
@@ -227,8 +258,11 @@ func (u *simUser) answered(peer *simNode) {
 	u.watches = true
 	ev := Opened{Groups: map[string][]ID{}}
 	for group, ids := range u.node.groups {
-		ev.Groups[group] = slices.Collect(maps.Keys(ids))
+		if group != Users {
+			ev.Groups[group] = slices.Collect(maps.Keys(ids))
+		}
 	}
+	ev.Users = slices.Collect(maps.Values(u.node.meta))
 	for _, p := range u.node.mesh.nodes {
 		if u.node.peers[p] {
 			ev.Nodes = append(ev.Nodes, p.name)
@@ -258,15 +292,11 @@ func (u *simUser) handle(ev Event) {
 			}
 			u.node.broadcast(group, Said{From: u.talk.Self(), Room: a.Room, Text: a.Text})
 		case Announce:
-			u.node.broadcast(Users, Hello(a))
+			u.announce(a.User)
 		case Tell:
 			u.node.tell(a.To, Told{From: u.talk.Self(), Seq: a.Seq, Text: a.Text})
 		case Confirm:
 			u.node.tell(a.To, Confirmed{a.Seq})
-		case Ask:
-			u.node.tell(a.To, Asked{a.User, a.Seq})
-		case Answer:
-			u.node.tell(a.To, Known{u.id, a.Seq, a.Users})
 		case Refuse:
 			u.refused = true
 			u.quit()

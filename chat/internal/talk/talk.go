@@ -23,7 +23,7 @@ type Config struct {
 type phase uint8
 
 const (
-	claiming phase = iota // the nick is claimed, the others are being asked for theirs
+	claiming phase = iota // the nick is claimed
 	entering              // the nick is ours, the first room is being entered
 	open                  // the first line has been shown
 	ending                // no more input is taken
@@ -38,14 +38,12 @@ type Talk struct {
 	opened   bool      // the Opened event has come
 	openBy   time.Time // the first line comes by then
 
-	groups map[string]map[ID]struct{} // who is in which group, as the mesh says
-	users  map[ID]*person             // who has said hello
+	groups map[string]map[ID]struct{} // who is in which room, as the mesh says
+	users  map[ID]*person             // who is a user
 	holder map[string]ID              // who has the best right to a nick
-	asks   map[ID]*ask                // whose nick is being asked for
-	askSeq uint64
-	nodes  map[string]bool      // the other nodes that are up
-	early  map[string]time.Time // nodes whose users came before them, and until when they wait
-	gone   map[string]*farewell // nodes whose users went before them
+	nodes  map[string]bool            // the other nodes that are up
+	early  map[string]time.Time       // nodes whose users came before them, and until when they wait
+	gone   map[string]*farewell       // nodes whose users went before them
 
 	goneNodes map[string]NodeView // nodes that went lately
 
@@ -58,7 +56,8 @@ type Talk struct {
 	direct map[uint64]sent
 	seq    uint64
 
-	preface []Action // lines that came before the first one
+	ripe    []*person // of tickPeople
+	preface []Action  // lines that came before the first one
 
 	now  time.Time
 	wake time.Time
@@ -75,7 +74,6 @@ func New(cfg Config) *Talk {
 		groups:    map[string]map[ID]struct{}{},
 		users:     map[ID]*person{},
 		holder:    map[string]ID{},
-		asks:      map[ID]*ask{},
 		nodes:     map[string]bool{},
 		early:     map[string]time.Time{},
 		gone:      map[string]*farewell{},
@@ -142,12 +140,16 @@ func (t *Talk) handle(ev Event) {
 		if ev.Group == Users || t.room(ev.Group) != nil {
 			t.problem("%d messages from %s did not reach you: this node takes them in too slowly", ev.Count, ev.Node)
 		}
-	case Hello:
-		t.learn(ev.User, true, true)
-	case Asked:
-		t.asked(ev.User, ev.Seq)
-	case Known:
-		t.heardOf(ev)
+	case Came:
+		for _, u := range ev.Users {
+			t.came(u)
+		}
+	case Changed:
+		for _, u := range ev.Users {
+			t.learn(u)
+		}
+	case Went:
+		t.went(ev.IDs, ev.Lost)
 	case Said:
 		t.said(ev)
 	case Told:
@@ -163,11 +165,8 @@ func (t *Talk) handle(ev Event) {
 
 // progress takes the steps that wait for a condition instead of an event.
 func (t *Talk) progress() {
-	if t.phase == claiming && t.opened && (t.allHeard() || !t.now.Before(t.openBy)) {
-		if t.refuse() {
-			return
-		}
-		t.settle()
+	if t.phase == claiming && t.opened {
+		t.claim()
 	}
 	for _, r := range t.rooms {
 		t.tryEnter(r)
@@ -186,7 +185,6 @@ func (t *Talk) tick() {
 	if t.phase < open && t.opened {
 		t.at(t.openBy)
 	}
-	t.tickAsks()
 	t.tickNodes()
 	t.tickPeople()
 	t.tickDirect()

@@ -34,9 +34,9 @@ type User struct {
 	Nick string
 	// Since is when the nick was claimed, in nanoseconds since 1970 by the user's own clock.
 	Since int64
-	// Rev grows when anything here changes, so that old news from a third party loses.
+	// Rev grows when anything here changes, so that what came with an old message loses.
 	Rev uint32
-	// Settled is false while the nick is only claimed: between the first hello and the first line shown.
+	// Settled is false while the nick is only claimed: before the first line.
 	Settled bool
 	// Away is why the user is away, empty while they are here.
 	Away string

@@ -72,7 +72,7 @@ func (t *Talk) View() View {
 	byName := func(a, b RoomView) int { return cmp.Compare(a.Name, b.Name) }
 	slices.SortFunc(v.Rooms, byName)
 	slices.SortFunc(v.Others, byName)
-	v.Users = t.nicks(Users)
+	v.Users = t.allNicks()
 	v.Nodes = append(v.Nodes, NodeView{Name: t.self.ID.Node, Self: true})
 	for name := range t.nodes {
 		v.Nodes = append(v.Nodes, NodeView{Name: name})

@@ -4,13 +4,10 @@ import "time"
 
 // How long things wait for each other.
 const (
-	// OpenWait bounds the wait for the nodes before Opened, then that for the nicks of the others before the first line,
-	// and that for the nicks of a room's members before its roster.
+	// OpenWait bounds the wait for the nodes before Opened, and then that for a user who claims the same nick.
 	OpenWait = time.Second
 	// OrderWait is how long a line waits for one that belongs before it and comes over another way.
 	OrderWait = 200 * time.Millisecond
-	// helloWait is how long a newcomer's hello may take before it is asked for.
-	helloWait = 100 * time.Millisecond
 	// contestWait is how long a joining user with somebody else's nick has to take another one before it is shown.
 	contestWait = time.Second
 	// DirectWait is how long a direct message has to arrive.
