@@ -23,7 +23,7 @@ func TestCrowd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	users, seconds := 400, 10
+	users, seconds := 1000, 10
 	if raceEnabled {
 		users, seconds = 100, 3
 	}
