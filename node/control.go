@@ -476,10 +476,19 @@ func (c *controller) answer(id membership.ID, err error) {
 	c.n.changed()
 }
 
-// ByeSeen implements membership.Effects.
+// ByeSeen implements membership.Effects. The session is over on both sides then, whatever the peer does next: it may be
+// leaving too.
 func (c *controller) ByeSeen(conn uint64) {
-	if done := c.byes[conn]; done != nil {
-		close(done)
-		delete(c.byes, conn)
+	done, s := c.byes[conn], c.sessions[conn]
+	if done == nil {
+		return
+	}
+	close(done)
+	delete(c.byes, conn)
+	if s != nil {
+		c.n.dispatcher.do(func() {
+			c.ended(conn, membership.Shutdown, "")
+			c.n.dispatcher.lower(s, membership.Shutdown, "this node leaves")
+		})
 	}
 }

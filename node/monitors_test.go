@@ -180,6 +180,7 @@ func TestNETFlap(t *testing.T) {
 		turns := &turns{t: t}
 		handle(t, a, turns)
 		record(t, b)
+		meshtest.Eventually(t, "the handlers know each other", func() bool { return turns.ups.Load() == 1 })
 		const monitors, rounds = 10_000, 10
 		var ups, downs, wrong atomic.Int64
 		var group sync.WaitGroup
