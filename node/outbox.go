@@ -25,8 +25,10 @@ type outbox struct {
 	// mu guards the fields below.
 	mu    sync.Mutex
 	queue []*op
-	busy  bool  // somebody is publishing
-	last  int64 // when that ended, on the node's clock
+	busy  bool // somebody is publishing
+	// closed says that nothing is to leave any more.
+	closed bool
+	last   int64 // when that ended, on the node's clock
 }
 
 const (
@@ -85,7 +87,9 @@ func newOutbox(publish func(string, []byte) error, clock func() int64, failed fu
 // them.
 func (b *outbox) push(o *op) {
 	b.mu.Lock()
-	b.queue = append(b.queue, o)
+	if !b.closed {
+		b.queue = append(b.queue, o)
+	}
 	b.mu.Unlock()
 }
 
@@ -155,8 +159,11 @@ func (b *outbox) run() {
 	}
 }
 
-// close ends the writer, without what is still queued.
+// close ends the writer, without what is still queued. Nothing leaves afterwards.
 func (b *outbox) close() {
+	b.mu.Lock()
+	b.closed, b.queue = true, nil
+	b.mu.Unlock()
 	close(b.stop)
 	<-b.stopped
 }

@@ -111,6 +111,11 @@ func (n *Node) part(s *session, why membership.Why) bool {
 // stop ends every part, from the outside inwards. It is called once, or again without effect.
 func (n *Node) stop() {
 	n.once.Do(func() {
+		// First of all nothing leaves any more: with the node's context the layers above end, and what they would say of
+		// that (these processes have died) must not reach peers, to whom this node is gone.
+		if n.out != nil {
+			n.out.close()
+		}
 		n.cancel()
 		if n.keeper != nil && n.keeper.started.Load() {
 			<-n.keeper.stopped
@@ -119,7 +124,6 @@ func (n *Node) stop() {
 			_ = n.reservation.Release()
 		}
 		if n.out != nil {
-			n.out.close()
 			close(n.control.stop)
 			<-n.control.stopped
 			n.lowerAll()
