@@ -407,7 +407,7 @@ func (c *controller) Close(conn uint64, why membership.Why, evidence string) {
 		return
 	}
 	time.AfterFunc(max(n.cfg.Tick, 250*time.Millisecond), func() {
-		n.dispatcher.do(func() { n.dispatcher.finish(token) })
+		n.dispatcher.do(func() { n.dispatcher.expire(token) })
 	})
 }
 

@@ -23,6 +23,8 @@ type dispatcher struct {
 
 	conns    map[uint64]*session // expected, up, and closing
 	closing  map[uint64]closing  // by fence token
+	overdue  []overdue           // closings whose fence has not come
+	taken    uint64              // messages received so far
 	handlers [maxProtocol + 1]Handler
 	handles  uint64 // the same, one bit each
 	stop     chan struct{}
@@ -34,6 +36,11 @@ type closing struct {
 	conn     uint64
 	why      membership.Why
 	evidence string
+}
+
+// overdue is a closing that is completed behind so many messages.
+type overdue struct {
+	token, behind uint64
 }
 
 // receiveCapacity is how many messages the receive channel holds. The windows granted to all peers together stay well
@@ -62,6 +69,11 @@ func (d *dispatcher) run() {
 		case m := <-d.messages:
 			spare = d.operate(spare)
 			d.receive(m.Data)
+			d.taken++
+			for len(d.overdue) > 0 && d.overdue[0].behind <= d.taken {
+				d.finish(d.overdue[0].token)
+				d.overdue = d.overdue[1:]
+			}
 		case <-d.ops.Wake():
 			spare = d.operate(spare)
 		case <-d.stop:
@@ -295,6 +307,17 @@ func (d *dispatcher) fence(data []byte) error {
 	}
 	d.finish(token)
 	return nil
+}
+
+// expire completes a closing whose fence is lost, or held up as everything is by a handler that takes long: behind what
+// waits now.
+func (d *dispatcher) expire(token uint64) {
+	if _, ok := d.closing[token]; ok {
+		d.overdue = append(d.overdue, overdue{token, d.taken + uint64(len(d.messages))})
+	}
+	if len(d.messages) == 0 {
+		d.finish(token)
+	}
 }
 
 func (d *dispatcher) finish(token uint64) {

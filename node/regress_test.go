@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -204,4 +205,50 @@ func TestDisconnectLosesNothingThatWasSent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A handler that takes long once had frames dropped that had arrived long before their sender was killed: the session's end
+// waits for its fence, and a timer ran out before.
+func TestFramesThatArrivedAreDeliveredBeforeTheEnd(t *testing.T) {
+	a, b := pair(t, ticking(100*time.Millisecond))
+	gate := make(chan struct{})
+	at := &recorder{slow: func(data string) {
+		if data == "stop" {
+			<-gate
+		}
+	}}
+	record(t, b)
+	handle(t, a, at)
+	events := watch(t, a)
+	send(t, b, a, "stop")
+	const count = 1000
+	for i := range count {
+		send(t, b, a, fmt.Sprint(i))
+	}
+	// What is published behind the frames has arrived when it is counted among those that wait.
+	if err := b.PublishOrdered(node.FrameSubject(a.ID().Incarnation), []byte{1, 77, 3}); err != nil {
+		t.Fatal(err)
+	}
+	waiting := -1
+	meshtest.Eventually(t, "the arrival of all", func() bool {
+		before := waiting
+		time.Sleep(50 * time.Millisecond)
+		waiting = a.WaitingMessages()
+		return waiting > 0 && waiting == before
+	})
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	meshtest.Eventually(t, "the end in the table", func() bool {
+		return !slices.ContainsFunc(a.Report().Peers, func(p node.PeerReport) bool { return p.Connected })
+	})
+	time.Sleep(600 * time.Millisecond) // twice the time that the fence has
+	close(gate)
+	if e := events.await(t, 1); e.Up || e.Reason != node.ReasonConnectionClosed {
+		t.Errorf("%+v", e)
+	}
+	if got := len(at.frames(b.Name())); got != count+1 || a.Counters()["frames_late"] != 0 {
+		t.Errorf("%d frames were delivered, %d dropped", got, a.Counters()["frames_late"])
+	}
+	inTurn(t, at.of(b.Name()))
 }
