@@ -79,6 +79,13 @@ type Spec struct {
 type Supervisor struct {
 	rt  *process.Runtime
 	pid process.PID
+	end *ending // nil for a handle made by At
+}
+
+// ending is how a supervisor that was started here has ended, for those who ask afterwards.
+type ending struct {
+	done   chan struct{}
+	reason error // once done is closed
 }
 
 // Start starts a supervisor with its children, and returns when all run. If one cannot be started, those before it are
@@ -89,15 +96,17 @@ func Start(ctx context.Context, rt *process.Runtime, spec Spec, opts ...process.
 		return nil, err
 	}
 	opts = append(opts[:len(opts):len(opts)], process.WithTrapExit())
+	end := &ending{done: make(chan struct{})}
+	opts = append(opts, process.WithWatch(func(reason error) { end.reason = reason; close(end.done) }))
 	pid, err := newServer(spec).Start(ctx, rt, opts...)
 	if err != nil {
 		return nil, err
 	}
-	return &Supervisor{rt, pid}, nil
+	return &Supervisor{rt: rt, pid: pid, end: end}, nil
 }
 
 // At is a handle to a supervisor that was started elsewhere.
-func At(rt *process.Runtime, pid process.PID) *Supervisor { return &Supervisor{rt, pid} }
+func At(rt *process.Runtime, pid process.PID) *Supervisor { return &Supervisor{rt: rt, pid: pid} }
 
 // PID is the supervisor's process.
 func (s *Supervisor) PID() process.PID { return s.pid }
@@ -112,8 +121,17 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	return err
 }
 
-// Wait waits until the supervisor has ended, and returns its exit reason, or the error of ctx.
+// Wait waits until the supervisor has ended, and returns its exit reason, or the error of ctx. A handle made by At learns the
+// reason only if it waits before the end: afterwards it is process.ErrNoProcess.
 func (s *Supervisor) Wait(ctx context.Context) error {
+	if s.end != nil {
+		select {
+		case <-s.end.done:
+			return s.end.reason
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	ended := make(chan error, 1)
 	m := s.rt.Monitor(ctx, s.pid, func(d process.Down) { ended <- d.Reason })
 	defer m.Stop()
