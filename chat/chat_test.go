@@ -18,8 +18,7 @@ func TestChat(t *testing.T) {
 		s := sites(t, meshtest.New(t, 3))
 		people := []*person{join(t, s[0], "ann"), join(t, s[1], "bob"), join(t, s[2], "cid"), join(t, s[0], "dan")}
 		for _, p := range people[:3] {
-			for p.say("/who"); p.match(`^\* lobby: `) != "* lobby: ann, bob, cid, dan"; p.say("/who") {
-			}
+			p.answers("/who", "* lobby: ann, bob, cid, dan")
 		}
 		const count = 200
 		for i := range count { // CHAT-02: several senders at a time
@@ -121,8 +120,7 @@ func TestChat(t *testing.T) {
 		cid.say("together")
 		for _, p := range []*person{ann, bob, cid} {
 			p.line("[lobby] cid: together")
-			p.say("/who")
-			p.line("* lobby: ann, bob, cid")
+			p.answers("/who", "* lobby: ann, bob, cid")
 		}
 		if ann.count("that side") != 0 || bob.count("that side") != 0 || cid.count("this side") != 0 {
 			t.Error("what was said in one half came to the other")
@@ -143,6 +141,9 @@ func TestChat(t *testing.T) {
 		second.match(`^! the nick ann belongs to a user on n1@127.0.0.1: you are now ann2$`)
 		first.line("* ann2 joined lobby")
 		witness.line("* ann joined lobby")
+		for _, p := range []*person{first, second, witness} {
+			p.answers("/users", "* users: ann, ann2, eve")
+		}
 		first.say("me")
 		second.say("me too")
 		for _, p := range []*person{first, second, witness} {
@@ -150,8 +151,6 @@ func TestChat(t *testing.T) {
 			p.line("[lobby] ann: me")
 			p.cursor = 0
 			p.line("[lobby] ann2: me too")
-			p.say("/users")
-			p.line("* users: ann, ann2, eve")
 		}
 		first.say("/msg ann2 hello")
 		second.line("(dm) ann: hello")

@@ -196,6 +196,20 @@ func (p *person) count(pattern string) (n int) {
 	return n
 }
 
+// answers asks until the answer, a line that begins like the one wanted, is that.
+func (p *person) answers(question, want string) {
+	p.t.Helper()
+	begin := regexp.QuoteMeta(want[:strings.Index(want, ":")+1])
+	got := ""
+	for end := time.Now().Add(patience); got != want; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			p.t.Fatalf("%s answers %q, want %q", question, got, want)
+		}
+		p.say(question)
+		got = p.match("^" + begin)
+	}
+}
+
 // say types a line.
 func (p *person) say(line string) {
 	p.t.Helper()

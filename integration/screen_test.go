@@ -26,17 +26,15 @@ func (m *mesh) terminal(nick string, width, height int, args ...string) *termina
 		m.t.Skip("tmux is not installed")
 	}
 	tm := &terminal{m: m, name: nick}
-	command := append([]string{"exec", kith, "chat", "--nick", nick}, args...)
-	for i, a := range command[1:] {
-		command[i+1] = "'" + a + "'"
+	command := append([]string{kith, "chat", "--nick", nick}, args...)
+	for i, a := range command {
+		command[i] = "'" + a + "'"
 	}
 	tm.tmux("new-session", "-d", "-s", nick, "-x", itoa(width), "-y", itoa(height),
-		strings.Join(command, " ")+" 2>"+filepath.Join(m.dir, nick+".stderr"))
-	tm.tmux("set-option", "-g", "remain-on-exit", "on")
+		strings.Join(command, " ")+" 2>"+tm.file("stderr")+"; echo $? >"+tm.file("status")+"; exec sleep 600")
 	m.t.Cleanup(func() {
 		if m.t.Failed() {
-			stderr, _ := os.ReadFile(filepath.Join(m.dir, nick+".stderr"))
-			m.t.Logf("the screen of %s:\n%s\nstderr: %s", nick, tm.screen(), stderr)
+			m.t.Logf("the screen of %s:\n%s\nstderr: %s", nick, tm.screen(), tm.read("stderr"))
 		}
 		_ = tm.command("kill-session", "-t", nick).Run()
 	})
@@ -110,13 +108,21 @@ func (tm *terminal) golden(name string) {
 	}
 }
 
-// gone waits until the program in the terminal has ended.
-func (tm *terminal) gone() {
+// gone waits until the program in the terminal has ended with this status.
+func (tm *terminal) gone(status int) {
 	tm.m.t.Helper()
-	tm.m.until(tm.name+" has ended", func() bool {
-		out, err := tm.command("display-message", "-p", "-t", tm.name, "#{pane_dead} #{pane_dead_status}").Output()
-		return err != nil || strings.HasPrefix(string(out), "1 0")
-	})
+	tm.m.until(tm.name+" has ended", func() bool { return tm.read("status") != "" })
+	if got := strings.TrimSpace(tm.read("status")); got != itoa(status) {
+		tm.m.t.Fatalf("%s ended with %s, want %d", tm.name, got, status)
+	}
+}
+
+// file is where stderr and the exit status of the program go, and read what is there.
+func (tm *terminal) file(what string) string { return filepath.Join(tm.m.dir, tm.name+"."+what) }
+
+func (tm *terminal) read(what string) string {
+	text, _ := os.ReadFile(tm.file(what))
+	return string(text)
 }
 
 func TestScreen(t *testing.T) {
@@ -174,8 +180,8 @@ func TestScreen(t *testing.T) {
 		alice.sees(`\* node down bob@127\.0\.0\.1`)
 		alice.sees(`\* bob left dev \(node down\)`)
 		alice.write("/quit")
-		alice.gone()
-		if stderr, _ := os.ReadFile(filepath.Join(m.dir, "alice.stderr")); len(stderr) > 0 {
+		alice.gone(0)
+		if stderr := alice.read("stderr"); stderr != "" {
 			t.Errorf("stderr: %s", stderr)
 		}
 	})
@@ -201,18 +207,14 @@ func TestScreen(t *testing.T) {
 		t.Parallel()
 		m := newMesh(t)
 		m.chat("alice")
-		m.t.Logf("%s", m.dir)
 		alice := m.terminal("alice", 80, 24, "--name", "other")
-		m.until("the error is on stderr", func() bool {
-			stderr, _ := os.ReadFile(filepath.Join(m.dir, "alice.stderr"))
-			return strings.Contains(string(stderr), "error: nick is taken") && strings.Contains(string(stderr), "--nick alice2")
-		})
-		m.until("it has ended", func() bool {
-			return strings.HasPrefix(alice.tmux("display-message", "-p", "-t", "alice", "#{pane_dead} #{pane_dead_status}"), "1 1")
-		})
+		alice.gone(1)
+		if s := alice.read("stderr"); !strings.HasPrefix(s, "error: nick is taken") || !strings.Contains(s, "--nick alice2") {
+			t.Errorf("stderr: %s", s)
+		}
 	})
 
-	t.Run("no_colour_and_frozen_friend", func(t *testing.T) {
+	t.Run("frozen_friend", func(t *testing.T) {
 		t.Parallel()
 		m := newMesh(t)
 		bob := m.chat("bob")
