@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,8 +43,20 @@ const (
 	closeTimeout = 5 * time.Second
 )
 
-// Config says how to run the embedded server. Mesh, ServerName and, unless Plaintext is set, Cookie are required.
+// Config says how to run the broker. Mesh, ServerName and, unless Plaintext is set or Mode is External, Cookie or Certificate
+// are required.
 type Config struct {
+	// Mode says what stands behind it. Zero: Embedded.
+	Mode Mode
+	// Servers is who a Leaf or External broker connects to, tried in this order: leaf ports HOST:PORT of nodes of the mesh
+	// (leaf://HOST:PORT is the same), or URLs of an external cluster, which may hold user and password
+	// (HOST:PORT is nats://HOST:PORT).
+	Servers []string
+	// ServerOptions are for connections to an external cluster: credentials, TLS. They come after the defaults.
+	ServerOptions []nats.Option
+	// LeafListen is HOST:PORT, where port 0 is any free one, for leaf nodes. Empty: this server takes none. It needs the
+	// cookie unless it is on loopback.
+	LeafListen string
 	// Mesh is the name of the mesh. Servers of another mesh are refused. No white space.
 	Mesh string
 	// ServerName must be unique in the mesh: a node's name plus its incarnation. No white space.
@@ -55,6 +68,13 @@ type Config struct {
 	Advertise string
 	// Cookie is the mesh's secret, at least 16 bytes. Mutual TLS on routes is derived from it and from Mesh.
 	Cookie []byte
+	// Accept, PeerCookies and Certificate are the further Credentials, which see.
+	Accept      [][]byte
+	PeerCookies map[string][]byte
+	Certificate *Certificate
+	// Node is the name of the node that this server is of, NAME@HOST. It stands in the certificate that is made of a cookie,
+	// and a Certificate must be for it. Empty: none does.
+	Node string
 	// Plaintext turns TLS on routes off. It is refused with ErrInsecure unless Listen is on loopback.
 	Plaintext bool
 	// SNI is a DNS label sent in clear when this server dials, before ".kith.mesh". It lets a test network see who
@@ -78,18 +98,25 @@ type Config struct {
 	Log zerolog.Logger
 }
 
-// Broker is a running embedded server. All methods may be called concurrently.
+// Broker is a running embedded server, or a client of external ones. All methods may be called concurrently.
 type Broker struct {
 	cfg    Config
 	listen listenAddr
-	tls    *tls.Config
-	secret string // of in-process connections; never leaves this process
-	server *server.Server
-	log    *serverLog
-	addr   string
-	port   int
+	keys   *keyring    // nil in plain text
+	tls    *tls.Config // of keys
+	// leafKeys and leafTLS are the same for leaf connections, at either end; nil where there are none.
+	leafKeys *keyring
+	leafTLS  *tls.Config
+	secret   string         // of in-process connections; never leaves this process
+	server   *server.Server // nil in mode External
+	link     *nats.Conn     // the first connection in mode External
+	log      *serverLog
+	addr     string
+	port     int
 	// clientPort is where clients connect, once it is bound.
 	clientPort int
+	// leafPort is where leaf nodes connect, once it is bound.
+	leafPort int
 
 	reload  sync.Mutex // serialises SetRoutes and Redial; guards the fields below
 	seeds   []seed
@@ -101,9 +128,9 @@ type Broker struct {
 	stopped chan struct{} // closed when everything has ended
 }
 
-// Start runs an embedded server and returns when its cluster listener is bound and in-process connections work. It does
-// not wait for routes. ctx bounds the start only. Errors: ErrBadConfig, ErrInsecure, ErrCookieTooShort, ErrPortInUse,
-// ErrListen, ErrStart, ctx.Err().
+// Start runs the broker and returns when its listeners are bound and connections to it work; in mode External, when a
+// server has answered. It waits neither for routes nor for leaf connections. ctx bounds the start only. Errors:
+// ErrBadConfig, ErrInsecure, ErrCookieTooShort, ErrCertificate, ErrPortInUse, ErrListen, ErrStart, ErrNoServer, ctx.Err().
 func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -116,21 +143,32 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if (cfg.Plaintext || len(cfg.Cookie) == 0) && !listen.isLoopback() {
+	if cfg.Mode == External {
+		if err := cfg.credentials().covers(cfg.Node); err != nil {
+			return nil, err
+		}
+		cfg.Servers = slices.Clone(cfg.Servers)
+		b := newBroker(cfg)
+		if err := b.startExternal(ctx); err != nil {
+			return nil, err
+		}
+		return b, nil
+	}
+	open := cfg.Plaintext || len(cfg.Cookie) == 0 && cfg.Certificate == nil
+	if open && cfg.Mode == Embedded && !listen.isLoopback() {
 		return nil, fmt.Errorf("%w: %s", ErrInsecure, cfg.Listen)
 	}
-	var config *tls.Config
+	var keys, leafKeys *keyring
 	if !cfg.Plaintext {
-		if config, err = routeTLS(cfg.Cookie, cfg.Mesh, cfg.SNI); err != nil {
+		if keys, leafKeys, err = cfg.keyrings(); err != nil {
 			return nil, err
 		}
 	}
-	cfg.Cookie = nil // derived from; not needed again
+	cfg.Cookie, cfg.Accept, cfg.PeerCookies, cfg.Certificate = nil, nil, nil, nil // the keyrings have them
 	for port := listen.from; ; port++ {
-		b := &Broker{
-			cfg: cfg, listen: listen, tls: config, port: port, secret: rand.Text(),
-			conns: make(map[*nats.Conn]struct{}), stopped: make(chan struct{}),
-		}
+		b := newBroker(cfg)
+		b.listen, b.port = listen, port
+		b.useKeys(keys, leafKeys)
 		err := b.run(ctx)
 		if err == nil {
 			return b, nil
@@ -139,6 +177,10 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 			return nil, err
 		}
 	}
+}
+
+func newBroker(cfg Config) *Broker {
+	return &Broker{cfg: cfg, secret: rand.Text(), conns: make(map[*nats.Conn]struct{}), stopped: make(chan struct{})}
 }
 
 // run starts the server on b.port and waits until it listens.
@@ -156,7 +198,7 @@ func (b *Broker) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBadConfig, err)
 	}
-	b.log = newServerLog(b.cfg.Log, b.cfg.Mesh, b.cfg.OnRoute)
+	b.log = newServerLog(b.cfg.Log, b.keys, b.cfg.OnRoute)
 	// Debug lines are on because one of them says that a route was registered. They are rare: none per message.
 	b.server.SetLoggerV2(b.log, true, false, false)
 	b.server.Start()
@@ -179,8 +221,11 @@ func (b *Broker) run(ctx context.Context) error {
 }
 
 // awaitListener waits until the cluster listener is bound, or the server says why it cannot be. That ends soon, except
-// that looking up a host name to listen on takes what the resolver takes.
+// that looking up a host name to listen on takes what the resolver takes. A leaf's server has none.
 func (b *Broker) awaitListener() error {
+	if b.cfg.Mode == Leaf {
+		return b.awaitLeaf()
+	}
 	poll := time.NewTicker(listenPoll)
 	defer poll.Stop()
 	listening := b.log.listening
@@ -198,12 +243,13 @@ func (b *Broker) awaitListener() error {
 			if c, ok := b.server.Addr().(*net.TCPAddr); ok && b.cfg.Clients != nil {
 				b.clientPort = c.Port
 			}
+			b.leafPort = b.boundLeafPort()
 			return nil
 		}
 	}
 }
 
-// Addr returns the HOST:PORT that the cluster listener is bound to.
+// Addr returns the HOST:PORT that the cluster listener is bound to; it is empty in other modes than Embedded.
 func (b *Broker) Addr() string { return b.addr }
 
 // AdvertisedAddr returns the HOST:PORT at which peers reach this server: Config.Advertise, or else Addr.
@@ -214,9 +260,10 @@ func (b *Broker) AdvertisedAddr() string {
 	return b.addr
 }
 
-// Connect opens an in-process connection to an account. It comes back by itself, 50 ms after the server cut it; what is
+// Connect opens a connection to an account, in this process unless Mode is External. It comes back by itself, 50 ms after
+// the server cut it; what is
 // published in between fails at once. opts come after the defaults and may override them. The broker closes
-// the connection when it shuts down; the caller may close it before. Errors: ErrClosed, ErrBadConfig.
+// the connection when it shuts down; the caller may close it before. Errors: ErrClosed, ErrBadConfig, ErrNoServer.
 func (b *Broker) Connect(a Account, opts ...nats.Option) (*nats.Conn, error) {
 	if !knownAccount(a) {
 		return nil, fmt.Errorf("%w: no account %q", ErrBadConfig, a)
@@ -224,12 +271,12 @@ func (b *Broker) Connect(a Account, opts ...nats.Option) (*nats.Conn, error) {
 	if b.isClosed() {
 		return nil, ErrClosed
 	}
-	nc, err := nats.Connect("", append(b.clientOptions(a), opts...)...)
+	nc, err := b.dial(a, opts)
 	if err != nil {
 		if b.isClosed() {
 			return nil, ErrClosed
 		}
-		return nil, fmt.Errorf("in-process connection: %w", err)
+		return nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -243,6 +290,17 @@ func (b *Broker) Connect(a Account, opts ...nats.Option) (*nats.Conn, error) {
 		}
 	}
 	b.conns[nc] = struct{}{}
+	return nc, nil
+}
+
+func (b *Broker) dial(a Account, opts []nats.Option) (*nats.Conn, error) {
+	if b.cfg.Mode == External {
+		return b.dialExternal(a, opts)
+	}
+	nc, err := nats.Connect("", append(b.clientOptions(a), opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("in-process connection: %w", err)
+	}
 	return nc, nil
 }
 
@@ -299,6 +357,8 @@ func (b *Broker) stop(flush time.Duration) {
 			}
 			nc.Close()
 		}
-		b.server.Shutdown()
+		if b.server != nil {
+			b.server.Shutdown()
+		}
 	}()
 }

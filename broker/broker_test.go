@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/kith-mesh/kith/broker"
+	"github.com/kith-mesh/kith/internal/leak"
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leak.Stores()...) }
 
 var testCookie = []byte("0123456789abcdef0123456789abcdef")
 

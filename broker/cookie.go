@@ -8,20 +8,22 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"errors"
+	"encoding/hex"
 	"fmt"
 	"math/big"
-	"net"
+	"net/url"
 	"time"
+
+	"github.com/kith-mesh/kith/internal/identity"
 )
 
-// The cookie becomes mutual TLS in three steps:
+// A cookie becomes mutual TLS in three steps:
 //
 //	cookie --HKDF-SHA256--> seed of an Ed25519 key --> a certificate authority, the same one in every process
-//	a fresh key per process --signed by that authority--> the leaf certificate this process shows
-//	one tls.Config with the authority as the only root, for the client's role and for the server's
+//	a fresh key per process --signed by that authority--> the certificate this process shows, with its node's name
+//	a keyring of such authorities --> the tls.Config of routes, for the client's role and for the server's
 //
-// Whoever holds the cookie can make the authority, and therefore a leaf that the others accept; nobody else can. The
+// Whoever holds the cookie can make the authority, and therefore a certificate that the others accept; nobody else can. The
 // cookie never travels. The mesh's name goes into the derivation, so one cookie used in two meshes does not join them.
 //
 // A certificate allows guessing the cookie offline. The derivation is fast, so the cookie itself must be random; 16
@@ -30,11 +32,9 @@ import (
 const (
 	// minCookie is the least length of a cookie in bytes: 128 bits if they are random.
 	minCookie = 16
-	// tlsDomain is the domain of the names on leaf certificates and in the server name a dialler asks for. It is never
+	// tlsDomain is the domain of the names on certificates and in the server name a dialler asks for. It is never
 	// resolved: it only has to be the same on both sides.
 	tlsDomain = "kith.mesh"
-	// defaultSNI is the first label of the server name when Config.SNI is empty.
-	defaultSNI = "node"
 
 	cookieSalt = "kith/1/route-tls/"
 	cookieInfo = "ed25519 certificate authority seed"
@@ -48,49 +48,42 @@ var (
 	certNotAfter  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 )
 
-// routeTLS derives the TLS configuration of routes. The result serves both roles and is not changed afterwards. sni is
-// the label that this process puts before tlsDomain when it dials; it says who dials, in clear, and proves nothing.
-func routeTLS(cookie []byte, mesh, sni string) (*tls.Config, error) {
-	if len(cookie) < minCookie {
-		return nil, fmt.Errorf("%w: it has %d bytes, at least %d are needed", ErrCookieTooShort, len(cookie), minCookie)
-	}
-	if sni == "" {
-		sni = defaultSNI
-	}
-	if !isDNSLabel(sni) {
-		return nil, fmt.Errorf("%w: SNI %q is not a DNS label", ErrBadConfig, sni)
-	}
+// authority is what a cookie becomes: whose certificates are accepted, and the one that this process shows.
+type authority struct {
+	cert *x509.Certificate
+	pool *x509.CertPool
+	leaf tls.Certificate
+}
+
+// newAuthority derives the authority of a cookie, and has it sign a certificate for a node; node may be empty.
+func newAuthority(cookie []byte, mesh, node string) (*authority, error) {
 	seed, err := hkdf.Key(sha256.New, cookie, []byte(cookieSalt+mesh), cookieInfo, ed25519.SeedSize)
 	if err != nil {
 		return nil, fmt.Errorf("deriving the mesh key: %w", err)
 	}
-	caKey := ed25519.NewKeyFromSeed(seed)
-	ca, err := makeCA(caKey, mesh)
+	key := ed25519.NewKeyFromSeed(seed)
+	ca, err := makeCA(key, mesh)
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := makeLeaf(ca, caKey)
+	leaf, err := makeLeaf(ca, key, node)
 	if err != nil {
 		return nil, err
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(ca)
-	return &tls.Config{
-		Certificates:           []tls.Certificate{leaf},
-		RootCAs:                roots,
-		ClientCAs:              roots,
-		ClientAuth:             tls.RequireAndVerifyClientCert,
-		ServerName:             sni + "." + tlsDomain,
-		MinVersion:             tls.VersionTLS13,
-		SessionTicketsDisabled: true, // routes are long-lived; a resumed handshake would save nothing worth its state
-	}, nil
+	a := &authority{cert: ca, pool: x509.NewCertPool(), leaf: leaf}
+	a.pool.AddCert(ca)
+	return a, nil
 }
 
 func makeCA(key ed25519.PrivateKey, mesh string) (*x509.Certificate, error) {
+	fingerprint := sha256.Sum256(key.Public().(ed25519.PublicKey))
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
-		// The issuer's name is how a dialler tells another mesh from another cookie. It is not a secret.
-		Subject:               pkix.Name{Organization: []string{tlsDomain}, CommonName: mesh},
+		// The issuer's name is how a dialler tells another mesh from another cookie, and the fingerprint in it how it chooses
+		// among several cookies. Neither is a secret.
+		Subject: pkix.Name{
+			Organization: []string{tlsDomain}, CommonName: mesh, SerialNumber: hex.EncodeToString(fingerprint[:16]),
+		},
 		NotBefore:             certNotBefore,
 		NotAfter:              certNotAfter,
 		IsCA:                  true,
@@ -101,7 +94,7 @@ func makeCA(key ed25519.PrivateKey, mesh string) (*x509.Certificate, error) {
 	return signed(template, template, key.Public(), key)
 }
 
-func makeLeaf(ca *x509.Certificate, caKey ed25519.PrivateKey) (tls.Certificate, error) {
+func makeLeaf(ca *x509.Certificate, caKey ed25519.PrivateKey, node string) (tls.Certificate, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("making a certificate key: %w", err)
@@ -110,7 +103,7 @@ func makeLeaf(ca *x509.Certificate, caKey ed25519.PrivateKey) (tls.Certificate, 
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("making a certificate serial: %w", err)
 	}
-	cert, err := signed(&x509.Certificate{
+	template := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{Organization: []string{tlsDomain}},
 		DNSNames:     []string{"*." + tlsDomain},
@@ -118,7 +111,11 @@ func makeLeaf(ca *x509.Certificate, caKey ed25519.PrivateKey) (tls.Certificate, 
 		NotAfter:     certNotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, ca, public, caKey)
+	}
+	if node != "" {
+		template.URIs = []*url.URL{identity.URI(node)}
+	}
+	cert, err := signed(template, ca, public, caKey)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -137,6 +134,10 @@ func signed(template, parent *x509.Certificate, public any, key ed25519.PrivateK
 	return cert, nil
 }
 
+func isKithIssuer(name pkix.Name) bool {
+	return len(name.Organization) == 1 && name.Organization[0] == tlsDomain
+}
+
 // isDNSLabel reports whether s is one lower-case DNS label.
 func isDNSLabel(s string) bool {
 	if len(s) == 0 || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
@@ -148,35 +149,4 @@ func isDNSLabel(s string) bool {
 		}
 	}
 	return true
-}
-
-// certificateAlerts are the alerts by which a peer says that it does not accept our certificate (RFC 8446, section 6):
-// bad certificate, unknown authority, certificate required.
-var certificateAlerts = [...]tls.AlertError{42, 48, 116}
-
-// handshakeError turns the error of a TLS handshake, or of the first read after it, into ErrCookie or ErrMesh when that
-// is what it means, and into nil when it means something else. mesh is this side's mesh. A side that is turned away
-// cannot tell another mesh from another cookie; the side that turns away can.
-func handshakeError(err error, mesh string) error {
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unknown) {
-		if c := unknown.Cert; c != nil && isKithIssuer(c.Issuer) && c.Issuer.CommonName != mesh {
-			return fmt.Errorf("%w: %q", ErrMesh, c.Issuer.CommonName)
-		}
-		return ErrCookie
-	}
-	var remote *net.OpError
-	if errors.As(err, &remote) && remote.Op == "remote error" && remote.Err != nil {
-		for _, alert := range certificateAlerts {
-			// crypto/tls gives alerts from the wire a type of its own that it does not export.
-			if remote.Err.Error() == alert.Error() {
-				return ErrCookie
-			}
-		}
-	}
-	return nil
-}
-
-func isKithIssuer(name pkix.Name) bool {
-	return len(name.Organization) == 1 && name.Organization[0] == tlsDomain
 }

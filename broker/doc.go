@@ -7,10 +7,14 @@
 //	b, err := broker.Start(ctx, broker.Config{Mesh: "kith", ServerName: "alice@host#1f", Cookie: cookie})
 //	nc, err := b.Connect(broker.App)
 //
+// With Mode Leaf the server is in no cluster but hangs off one server of it; with External there is none, and Connect
+// goes to NATS servers that somebody else runs. Routed, Linked, Proven and Prefix say what that changes for the caller.
+//
 // # Promises
 //
-//  1. Closed by default. Routes use mutual TLS derived from the cookie. A listener that is not on loopback is refused
-//     without one. The cookie is in no log line and in no error.
+//  1. Closed by default. Routes use mutual TLS, derived from the cookie or with a Certificate of the node's own. A listener
+//     that is not on loopback is refused without either. A cookie is in no log line and in no error. What is shown and
+//     accepted can be changed while the server runs (SetCredentials); routes that stand are not cut by that.
 //  2. A failure to start is an error, never an exit of the process and never a silent half-start.
 //  3. Each account has one TCP connection per pair of servers, so what one connection publishes arrives in order.
 //  4. Everything ends: after Shutdown no goroutine, port or connection of the broker is left.

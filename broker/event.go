@@ -14,8 +14,12 @@ const (
 	// RouteRefused says that a connection did not become a route: other cookie, other mesh, duplicate name. Detail says
 	// in words for people which, and with whom.
 	RouteRefused
-	// RouteUnknown says that something about routes changed that this package does not understand. It is a wake-up.
+	// RouteUnknown says that something about routes changed that this package does not understand, or that a connection of
+	// a leaf, or to an external cluster, came or went. It is a wake-up.
 	RouteUnknown
+	// LeafDown says that a leaf connection to a known server has ended, for Reason: that of a leaf to this server, or of this
+	// leaf to its hub.
+	LeafDown
 )
 
 // String returns a word for the kind, such as "up".
@@ -27,6 +31,8 @@ func (k RouteKind) String() string {
 		return "down"
 	case RouteRefused:
 		return "refused"
+	case LeafDown:
+		return "leaf down"
 	}
 	return "unknown"
 }

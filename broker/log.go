@@ -17,7 +17,7 @@ import (
 // recognised by the format and by the types of the arguments, before anything is formatted.
 type serverLog struct {
 	log     zerolog.Logger
-	mesh    string
+	keys    *keyring // nil in plain text
 	onRoute func(RouteEvent)
 
 	listening chan struct{} // closed when the cluster listener is bound
@@ -33,12 +33,12 @@ type serverLog struct {
 // several times a second for as long as it runs; each knock is an event, and a debug line.
 const refusalQuiet = 10 * time.Second
 
-func newServerLog(log zerolog.Logger, mesh string, onRoute func(RouteEvent)) *serverLog {
+func newServerLog(log zerolog.Logger, keys *keyring, onRoute func(RouteEvent)) *serverLog {
 	if onRoute == nil {
 		onRoute = func(RouteEvent) {}
 	}
 	return &serverLog{
-		log: log, mesh: mesh, onRoute: onRoute,
+		log: log, keys: keys, onRoute: onRoute,
 		listening: make(chan struct{}), failed: make(chan struct{}),
 	}
 }
@@ -48,6 +48,7 @@ const (
 	formatListening  = "Listening for route connections on %s"
 	formatRegistered = "Registering remote route %q"
 	formatAccount    = "Registering remote route %q for account %q"
+	formatLeafUp     = "Leafnode connection created%s %s"
 	formatClosed     = "%s connection closed: %s"
 	formatClosedBy   = "%s connection closed: %s - %s"
 	formatHandshake  = "TLS %s handshake error: %v%s"
@@ -60,6 +61,12 @@ const (
 	// formatPlaintext warns of passwords in the configuration. The only one is made at random by Start, kept in memory,
 	// and accepted from in-process connections alone.
 	formatPlaintext = "Plaintext passwords detected, use nkeys or bcrypt"
+	// formatDomain warns of the option that opens the stores to leaf nodes.
+	formatDomain = "The option `default_js_domain` is a temporary"
+	// formatLeafDial is a server that a leaf cannot reach. Each account has a connection, and so a line of its own.
+	formatLeafDial = "Error trying to connect as leafnode to remote server %q (attempt %v): %v"
+	// formatInsecure warns of routes that are not verified. They are: by the keyring, where the server does not look.
+	formatInsecure = "TLS certificate chain and hostname of solicited routes will not be verified. DO NOT USE IN PRODUCTION!"
 )
 
 // Noticef implements server.Logger.
@@ -67,6 +74,8 @@ func (l *serverLog) Noticef(format string, v ...any) {
 	switch {
 	case strings.HasSuffix(format, formatClosed), strings.HasSuffix(format, formatClosedBy):
 		l.closed(format, v)
+	case strings.HasSuffix(format, formatLeafUp):
+		l.onRoute(RouteEvent{Kind: RouteUnknown, Detail: fmt.Sprintf(format, v...)})
 	case format == formatListening:
 		l.bound()
 	}
@@ -88,7 +97,7 @@ func (l *serverLog) Debugf(format string, v ...any) {
 
 // Warnf implements server.Logger.
 func (l *serverLog) Warnf(format string, v ...any) {
-	if format == formatPlaintext {
+	if format == formatPlaintext || format == formatInsecure || strings.HasPrefix(format, formatDomain) {
 		return
 	}
 	l.log.Warn().Msgf(format, v...)
@@ -101,6 +110,9 @@ func (l *serverLog) Errorf(format string, v ...any) {
 		return
 	}
 	quiet := strings.HasSuffix(format, formatFlushing) || strings.HasPrefix(format, formatDialling)
+	if format == formatLeafDial {
+		quiet = !l.mayWarn()
+	}
 	if strings.HasSuffix(format, formatHandshake) && len(v) == 3 {
 		l.refused(format, v)
 		quiet = !l.mayWarn()
@@ -112,11 +124,16 @@ func (l *serverLog) Errorf(format string, v ...any) {
 	l.log.Warn().Msgf(format, v...)
 }
 
-// Fatalf implements server.Logger. It keeps the first fatal error for Start; the process lives on.
+// Fatalf implements server.Logger. It keeps the first fatal error for Start, which returns it, or tries the next port; the
+// process lives on.
 func (l *serverLog) Fatalf(format string, v ...any) {
-	l.log.Error().Msgf(format, v...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	level := zerolog.DebugLevel
+	if l.isListening {
+		level = zerolog.ErrorLevel // nobody else would say so
+	}
+	l.log.WithLevel(level).Msgf(format, v...)
 	if l.fatal == nil {
 		l.fatal = startError(fmt.Sprintf(format, v...), v)
 		close(l.failed)
@@ -153,10 +170,10 @@ func (l *serverLog) fatalError() error {
 	return l.fatal
 }
 
-// closed reports the end of a route connection. Connections that never said who they are, such as probes, are no routes
-// and go unreported, unless what went wrong is worth knowing.
+// closed reports the end of a route or leaf connection. Connections that never said who they are, such as probes, are
+// neither and go unreported, unless what went wrong is worth knowing.
 func (l *serverLog) closed(format string, v []any) {
-	if len(v) < 2 || v[0] != "Router" {
+	if len(v) < 2 || v[0] != "Router" && v[0] != "Leafnode" {
 		return
 	}
 	state, ok := v[1].(server.ClosedState)
@@ -175,8 +192,12 @@ func (l *serverLog) closed(format string, v []any) {
 	if remote == "" && !reason.refusal() {
 		return
 	}
+	kind := RouteDown
+	if v[0] == "Leafnode" {
+		kind = LeafDown
+	}
 	event := RouteEvent{
-		Kind: RouteDown, Remote: remote, Reason: reason, ByPeer: reason.ByPeer(),
+		Kind: kind, Remote: remote, Reason: reason, ByPeer: reason.ByPeer(),
 		Detail: fmt.Sprintf("%s: %s", connectionOf(format), state),
 	}
 	if reason.refusal() {
@@ -189,7 +210,7 @@ func (l *serverLog) closed(format string, v []any) {
 func (l *serverLog) refused(format string, v []any) {
 	event := RouteEvent{Kind: RouteRefused, Reason: CloseTLS}
 	cause, _ := v[1].(error)
-	if known := handshakeError(cause, l.mesh); known != nil {
+	if known := l.keys.handshakeError(cause); known != nil {
 		event.Detail = fmt.Sprintf("%s: %v", connectionOf(format), known)
 	} else {
 		event.Detail = fmt.Sprintf("%s: TLS handshake: %v", connectionOf(format), v[1])

@@ -47,6 +47,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("%w: server name %q", ErrBadConfig, c.ServerName)
 	case c.MaxPayload < 0 || c.MaxPayload > maxPayload:
 		return c, fmt.Errorf("%w: payload limit of %d bytes is over %d", ErrBadConfig, c.MaxPayload, maxPayload)
+	case c.checkMode() != nil:
+		return c, c.checkMode()
+	case c.checkLeafListen() != nil:
+		return c, c.checkLeafListen()
 	case c.Store.check(c.ServerName) != nil:
 		return c, c.Store.check(c.ServerName)
 	case c.Clients.check() != nil:
@@ -169,6 +173,18 @@ func (b *Broker) serverOptions(port int, routes []seed) (*server.Options, error)
 		},
 	}
 	b.applyStore(o)
+	if b.leafAtAnEnd() {
+		// Otherwise the account's interface to the stores is closed to leaf connections, as another JetStream's.
+		o.JsAccDefaultDomain = map[string]string{string(Store): ""}
+	}
+	if b.cfg.Mode == Leaf {
+		err = b.applyLeafRemotes(o)
+	} else {
+		err = b.applyLeafPort(o, map[Account]*server.Account{App: app, Control: ctl, Store: store})
+	}
+	if err != nil {
+		return nil, err
+	}
 	if err := b.applyClients(o, outside); err != nil {
 		return nil, err
 	}
@@ -227,5 +243,8 @@ func (b *Broker) clientOptions(a Account) []nats.Option {
 		nats.ReconnectJitter(0, 0), // nobody else competes for this server
 		nats.ReconnectBufSize(-1),  // publishing while cut off is an error, not a replay of old heartbeats
 		nats.IgnoreDiscoveredServers(),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { // the client's own default writes to stderr
+			b.cfg.Log.Warn().Err(err).Str("account", string(a)).Msg("an in-process connection reports an error")
+		}),
 	}
 }

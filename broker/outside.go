@@ -28,8 +28,10 @@ type Clients struct {
 type ClientUser struct {
 	Name, Password string
 	// Publish and Subscribe list the subjects that are allowed, in NATS's form with wildcards. Nil means the usual ones:
-	// calls, groups, the questions of service tools, and inboxes.
+	// calls, groups, the questions of service tools, and inboxes. An empty list that is not nil allows none.
 	Publish, Subscribe []string
+	// DenyPublish and DenySubscribe list subjects that are refused of those that are allowed.
+	DenyPublish, DenySubscribe []string
 }
 
 // What a client may use if nothing else is said. See docs/wire.md.
@@ -61,7 +63,17 @@ func (c *Clients) check() error {
 	if len(c.Users) == 0 {
 		return fmt.Errorf("%w: the port for clients has no users", ErrBadConfig)
 	}
+	seen := map[string]bool{}
 	for i, u := range c.Users {
+		if seen[u.Name] {
+			return fmt.Errorf("%w: client user %q is there twice", ErrBadConfig, u.Name)
+		}
+		seen[u.Name] = true
+		for _, subject := range slices.Concat(u.Publish, u.Subscribe, u.DenyPublish, u.DenySubscribe) {
+			if !server.IsValidSubject(subject) {
+				return fmt.Errorf("%w: client user %q: %q is no subject", ErrBadConfig, u.Name, subject)
+			}
+		}
 		if u.Name == "" || len(u.Password) < minPassword {
 			return fmt.Errorf("%w: client user %d needs a name, and a password of %d characters", ErrBadConfig, i+1, minPassword)
 		}
@@ -101,19 +113,23 @@ func (b *Broker) applyClients(o *server.Options, outside *server.Account) error 
 			Username: u.Name, Password: u.Password, Account: outside,
 			AllowedConnectionTypes: map[string]struct{}{"STANDARD": {}},
 			Permissions: &server.Permissions{
-				Publish:   &server.SubjectPermission{Allow: orDefault(u.Publish, clientPublish)},
-				Subscribe: &server.SubjectPermission{Allow: orDefault(u.Subscribe, clientSubscribe)},
+				Publish:   subjects(u.Publish, clientPublish, u.DenyPublish),
+				Subscribe: subjects(u.Subscribe, clientSubscribe, u.DenySubscribe),
 			},
 		})
 	}
 	return nil
 }
 
-func orDefault(list, usual []string) []string {
-	if list == nil {
-		return usual
+// subjects are the permissions for allowed and denied subjects. To the server an empty list of allowed ones would mean all.
+func subjects(allow, usual, deny []string) *server.SubjectPermission {
+	switch {
+	case allow == nil:
+		allow = usual
+	case len(allow) == 0:
+		deny = []string{">"}
 	}
-	return list
+	return &server.SubjectPermission{Allow: allow, Deny: deny}
 }
 
 // ClientAddr returns the HOST:PORT of the port for clients, or "" if there is none.
@@ -131,6 +147,9 @@ func (b *Broker) ClientAddr() string {
 // OutsideChanges is how often a subscription of the account of clients was added or removed on this server. It is cheap: a
 // change says that OutsideSubjects may have changed.
 func (b *Broker) OutsideChanges() uint64 {
+	if b.server == nil {
+		return 0
+	}
 	report, err := b.server.Subsz(&server.SubszOptions{Account: string(Outside)})
 	if err != nil || report.SublistStats == nil {
 		return 0
@@ -146,6 +165,9 @@ const maxOutsideSubjects = 100_000
 func (b *Broker) OutsideSubjects() ([]string, error) {
 	if b.isClosed() {
 		return nil, ErrClosed
+	}
+	if b.server == nil {
+		return nil, fmt.Errorf("%w: mode %s cannot list what clients have subscribed to", ErrBadConfig, b.cfg.Mode)
 	}
 	report, err := b.server.Subsz(&server.SubszOptions{Subscriptions: true, Account: string(Outside), Limit: maxOutsideSubjects})
 	if err != nil {

@@ -74,7 +74,7 @@ func TestReasons(t *testing.T) {
 	byPeer := map[server.ClosedState]bool{server.ClientClosed: true, server.ReadError: true, server.WriteError: true}
 	for state := server.ClientClosed; state <= server.ProxyRequired; state++ {
 		var got []RouteEvent
-		l := newServerLog(zerolog.Logger{}, "m", func(ev RouteEvent) { got = append(got, ev) })
+		l := newServerLog(zerolog.Logger{}, nil, func(ev RouteEvent) { got = append(got, ev) })
 		l.Noticef("1.2.3.4:5 - rid:6 - "+formatClosedBy, "Router", state, "Remote: peer")
 		if state == server.TLSHandshakeError {
 			if len(got) != 0 {

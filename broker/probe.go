@@ -17,12 +17,16 @@ import (
 // maxInfo bounds the first line of a server in bytes.
 const maxInfo = 64 << 10
 
-// ProbeConfig says as whom to ask. Mesh and, unless Plaintext is set, Cookie are required; see Config.
+// ProbeConfig says as whom to ask. Mesh and, unless Plaintext is set, Cookie or Certificate are required; see Config.
 type ProbeConfig struct {
-	Cookie    []byte
-	Plaintext bool
-	SNI       string
-	Mesh      string
+	Cookie      []byte
+	Accept      [][]byte
+	PeerCookies map[string][]byte
+	Certificate *Certificate
+	Node        string
+	Plaintext   bool
+	SNI         string
+	Mesh        string
 }
 
 // Probed is who answered.
@@ -35,36 +39,54 @@ type Probed struct {
 
 // Probe asks the server whose cluster listener is at addr, HOST:PORT, who it is, without becoming a route: it connects,
 // shakes hands, reads the line in which the server introduces itself, and hangs up. It blocks until there is an answer,
-// within ctx. Errors: ErrNotListening, ErrHungUp, ErrCookie, ErrMesh, ErrNotNode, ErrCookieTooShort, ErrBadConfig,
-// ctx.Err().
+// within ctx. Errors: ErrNotListening, ErrHungUp, ErrCookie, ErrCertificate, ErrMesh, ErrNotNode, ErrCookieTooShort,
+// ErrBadConfig, ctx.Err(). A running server asks with its own credentials: see Broker.Probe.
 func Probe(ctx context.Context, addr string, cfg ProbeConfig) (Probed, error) {
-	var config *tls.Config
+	p := prober{mesh: cfg.Mesh}
 	if !cfg.Plaintext {
-		var err error
-		if config, err = routeTLS(cfg.Cookie, cfg.Mesh, cfg.SNI); err != nil {
+		given := Credentials{Cookie: cfg.Cookie, Accept: cfg.Accept, Peers: cfg.PeerCookies, Certificate: cfg.Certificate}
+		keys, err := newKeyring(given, cfg.Mesh, cfg.Node, cfg.SNI)
+		if err != nil {
 			return Probed{}, err
 		}
+		p.keys, p.config = keys, keys.config()
 	}
+	return p.probe(ctx, addr)
+}
+
+// Probe is the function Probe, as this server: with the credentials that it has now. Errors: as there.
+func (b *Broker) Probe(ctx context.Context, addr string) (Probed, error) {
+	return prober{mesh: b.cfg.Mesh, keys: b.keys, config: b.tls}.probe(ctx, addr)
+}
+
+// prober is who asks.
+type prober struct {
+	mesh   string
+	keys   *keyring // nil in plain text
+	config *tls.Config
+}
+
+func (p prober) probe(ctx context.Context, addr string) (Probed, error) {
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return Probed{}, probeError(ctx, addr, cfg.Mesh, err)
+		return Probed{}, p.explain(ctx, addr, err)
 	}
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	conn := raw
-	if config != nil {
-		secure := tls.Client(raw, config)
+	if p.config != nil {
+		secure := tls.Client(raw, p.config)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return Probed{}, probeError(ctx, addr, cfg.Mesh, err)
+			return Probed{}, p.explain(ctx, addr, err)
 		}
 		conn = secure
 	}
 	line, err := bufio.NewReaderSize(io.LimitReader(conn, maxInfo), 4<<10).ReadBytes('\n')
 	if err != nil {
-		return Probed{}, probeError(ctx, addr, cfg.Mesh, err)
+		return Probed{}, p.explain(ctx, addr, err)
 	}
-	return introduction(line, addr, cfg.Mesh)
+	return introduction(line, addr, p.mesh)
 }
 
 // introduction reads the first line of a cluster listener.
@@ -90,8 +112,8 @@ func introduction(line []byte, addr, mesh string) (Probed, error) {
 	return found, nil
 }
 
-// probeError says what an error on the way means.
-func probeError(ctx context.Context, addr, mesh string, err error) error {
+// explain says what an error on the way means.
+func (p prober) explain(ctx context.Context, addr string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: no answer from %s", ctx.Err(), addr)
 	}
@@ -104,8 +126,10 @@ func probeError(ctx context.Context, addr, mesh string, err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%w: %s", ErrNotListening, addr)
 	}
-	if known := handshakeError(err, mesh); known != nil {
-		return fmt.Errorf("%w (at %s)", known, addr)
+	if p.keys != nil {
+		if known := p.keys.handshakeError(err); known != nil {
+			return fmt.Errorf("%w (at %s)", known, addr)
+		}
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) {

@@ -36,6 +36,9 @@ func (b *Broker) Routes() ([]Route, error) {
 	if b.isClosed() {
 		return nil, ErrClosed
 	}
+	if !b.Routed() {
+		return nil, nil
+	}
 	report, err := b.server.Routez(nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking for routes: %w", err)
@@ -75,7 +78,12 @@ func (b *Broker) Routes() ([]Route, error) {
 
 // NumRemotes returns to how many servers this one has the connection of App. Control's can come a few milliseconds
 // before or after: it is a cheap hint, and Routes is the truth.
-func (b *Broker) NumRemotes() int { return b.server.NumRemotes() }
+func (b *Broker) NumRemotes() int {
+	if !b.Routed() {
+		return 0
+	}
+	return b.server.NumRemotes()
+}
 
 // SetRoutes replaces the addresses that this server dials until they answer, each HOST:PORT. New ones are dialled at
 // once; one that does not answer is tried again after 1 s, then 2 s, up to 30 s. An address that is dropped from the
@@ -106,6 +114,9 @@ func (b *Broker) Redial(addrs ...string) error {
 func (b *Broker) setSeeds(addrs, afresh []string) error {
 	if b.isClosed() {
 		return ErrClosed
+	}
+	if !b.Routed() {
+		return fmt.Errorf("%w: mode %s has no routes", ErrBadConfig, b.cfg.Mode)
 	}
 	seeds, err := b.nextSeeds(addrs, afresh)
 	if err != nil {

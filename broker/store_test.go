@@ -4,29 +4,15 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-)
 
-// freeAddrs returns n loopback addresses that were free a moment ago.
-func freeAddrs(t *testing.T, n int) []string {
-	t.Helper()
-	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs
-}
+	"github.com/kith-mesh/kith/internal/freeport"
+)
 
 func storeConfig(t *testing.T, name string, nodes map[string]string, dir string) Config {
 	return Config{
@@ -71,7 +57,10 @@ func TestStoreConfigRefuses(t *testing.T) {
 // TestStores runs three stores and two ordinary servers: a bucket on three replicas is written and read from a server
 // without JetStream, a store is killed, and writing goes on. The two ordinary ones start together and never take part.
 func TestStores(t *testing.T) {
-	addrs := freeAddrs(t, 3)
+	addrs, err := freeport.Addrs(3)
+	if err != nil {
+		t.Fatal(err)
+	}
 	nodes := map[string]string{"s1": addrs[0], "s2": addrs[1], "s3": addrs[2]}
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
@@ -86,7 +75,7 @@ func TestStores(t *testing.T) {
 	}
 	var plain []*Broker
 	for i := range 2 {
-		b, err := Start(ctx, Config{Mesh: "stores", ServerName: fmt.Sprintf("p%d", i), Cookie: []byte("a cookie for the stores"), Routes: addrs[:1]})
+		b, err := Start(ctx, Config{Mesh: "stores", ServerName: fmt.Sprintf("p%d", i), Cookie: []byte("a cookie for the stores"), Routes: addrs[:1], LeafListen: "127.0.0.1:0"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +112,7 @@ func TestStores(t *testing.T) {
 	if err := plain[1].WaitStore(ctx); err != nil {
 		t.Fatal("after a reload:", err)
 	}
+	fromALeaf(t, ctx, plain[0].LeafAddr())
 	for name, b := range stores {
 		if b.server.JetStreamIsStreamLeader(string(Store), "KV_names") {
 			t.Log("closing the leader", name)
@@ -145,6 +135,49 @@ func TestStores(t *testing.T) {
 	t.Log("writes again after", time.Since(gone))
 	if e, err := kv.Get(ctx, "k"); err != nil || string(e.Value()) != "two" {
 		t.Fatal("read", e, err)
+	}
+}
+
+// fromALeaf uses the stores from a leaf's server.
+func fromALeaf(t *testing.T, ctx context.Context, hub string) {
+	t.Helper()
+	leaf, err := Start(ctx, Config{Mode: Leaf, Servers: []string{hub}, Mesh: "stores", ServerName: "leaf", Cookie: []byte("a cookie for the stores")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leaf.Close()
+	if err := leaf.WaitStore(ctx); err != nil {
+		t.Fatal("from a leaf:", err)
+	}
+	nc, err := leaf.Connect(Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(ctx, "names")
+	if err != nil {
+		t.Fatal("from a leaf:", err)
+	}
+	watch, err := kv.Watch(ctx, "leaf")
+	if err != nil {
+		t.Fatal("from a leaf:", err)
+	}
+	defer func() { _ = watch.Stop() }()
+	if _, err := kv.Create(ctx, "leaf", []byte("l")); err != nil {
+		t.Fatal("from a leaf:", err)
+	}
+	for {
+		select {
+		case e := <-watch.Updates():
+			if e != nil && string(e.Value()) == "l" {
+				return
+			}
+		case <-ctx.Done():
+			t.Fatal("nothing is seen from a leaf")
+		}
 	}
 }
 

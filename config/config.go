@@ -44,6 +44,13 @@ type Config struct {
 	Cookie Secret
 	// CookieFile is the file with the cookie. Empty means the file cookie in the data dir, made on first use.
 	CookieFile string
+	// PeerCookies is the file with cookies for single peers, or empty.
+	PeerCookies string
+	// Certificate, CertificateKey and CertificateRoots are the files of the node's own certificate, which takes the place of
+	// the cookie. All three are given, or none.
+	Certificate, CertificateKey, CertificateRoots string
+	// Permit lists the rules that say what peers may do, as node.ParseRule reads them.
+	Permit []string
 	// File is the configuration file that was read, or empty.
 	File string
 	// ClusterListen is HOST:PORT, where port 0 is any free one, or HOST:FROM-TO, for the nodes of the mesh.
@@ -62,6 +69,8 @@ type Config struct {
 	Servers []string
 	// ClientListen is HOST:PORT for NATS clients. Empty opens no such port.
 	ClientListen string
+	// ClientUsers is the file with the users of that port. Empty means the one user that the command makes.
+	ClientUsers string
 	// Store lists all 3 or 5 store nodes of the mesh, or none.
 	Store []StoreNode
 	// Tick is the interval of the heartbeats. A peer is gone after four missed ones.
@@ -87,6 +96,8 @@ type Config struct {
 	Timeout time.Duration
 	// TLS says whether a benchmark measures with TLS between its nodes.
 	TLS bool
+	// Quick says whether a benchmark measures for a tenth of the time.
+	Quick bool
 	// Output is how a query prints its result.
 	Output Output
 

@@ -108,7 +108,9 @@ func TestEveryKeyEverywhere(t *testing.T) {
 		"advertise": "h:3", "join": "h:4,[::1]:5", "discover": "", "mode": "embedded", "leaf-listen": "h:0",
 		"servers": "nats://h:1,h:2", "client-listen": "h:0", "store": "a=h:1,b=h:2,c=h:3", "tick": "250ms", "hidden": "true",
 		"log-level": "debug", "log-format": "json", "data-dir": "/d", "nick": "ann", "room": "r", "plain": "true",
-		"scope": "s", "nodes": "a,b@h", "timeout": "3s", "output": "json", "tls": "false",
+		"scope": "s", "nodes": "a,b@h", "timeout": "3s", "output": "json", "tls": "false", "quick": "true", "peer-cookies": "/p",
+		"certificate": "/crt", "certificate-key": "/key", "certificate-roots": "/roots", "client-users": "/u",
+		"permit": "refuse web-* call,allow * any",
 	}
 	for i := range keys {
 		k := &keys[i]
@@ -125,7 +127,17 @@ func TestEveryKeyEverywhere(t *testing.T) {
 		check := func(t *testing.T, env map[string]string, args ...string) {
 			t.Helper()
 			if k.name == "servers" {
-				args = append(args, "--mode", "leaf")
+				args = append(args, "--mode", "external")
+			}
+			if k.name == "client-users" {
+				args = append(args, "--client-listen", "h:1")
+			}
+			if strings.HasPrefix(k.name, "certificate") {
+				for _, other := range []string{"certificate", "certificate-key", "certificate-roots"} {
+					if other != k.name {
+						args = append(args, "--"+other, "/f")
+					}
+				}
 			}
 			c, err := load(t, env, args...)
 			if err != nil {
@@ -174,6 +186,9 @@ func TestBadValues(t *testing.T) {
 		{title: "store_twice", args: []string{"--store", "a=h:1,a=h:2,b=h:3"}, want: []string{"twice"}},
 		{title: "leaf_without_servers", args: []string{"--mode", "leaf"}, want: []string{"--servers"}},
 		{title: "servers_without_leaf", args: []string{"--servers", "h:1"}, want: []string{"leaf and external"}},
+		{title: "half_a_certificate", args: []string{"--certificate", "/c", "--certificate-key", "/k"}, want: []string{"certificate", "go together"}},
+		{title: "certificate_and_peers", args: []string{"--certificate", "/c", "--certificate-key", "/k", "--certificate-roots", "/r", "--peer-cookies", "/p"}, want: []string{"peer-cookies", "takes the place"}},
+		{title: "users_without_port", args: []string{"--client-users", "/u"}, want: []string{"client-users", "--client-listen"}},
 		{title: "server_scheme", args: []string{"--mode", "leaf", "--servers", "http://h:1"}, want: []string{`"http"`, "nats://"}},
 		{title: "env", env: map[string]string{"KITH_TICK": "0"}, want: []string{`"0"`, "environment variable KITH_TICK", "10ms"}},
 		{title: "env_typo", env: map[string]string{"KITH_MEHS": "x"}, want: []string{`"KITH_MEHS"`, `"x"`, "did you mean KITH_MESH?", "KITH_TICK"}},

@@ -19,7 +19,7 @@ const (
 	TimeoutFlag
 	// OutputFlag is --output, or -o.
 	OutputFlag
-	// BenchFlags are --tls.
+	// BenchFlags are --tls and --quick.
 	BenchFlags
 )
 

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -33,10 +34,32 @@ func (c *Config) checkTogether() error {
 	switch {
 	case client && len(c.Servers) == 0:
 		return c.Reject("mode", errors.New("needs --servers, which is empty"))
+	case c.Mode == ModeLeaf && slices.ContainsFunc(c.Servers, func(s string) bool { return strings.Contains(s, "://") }):
+		return c.Reject("servers", errors.New("must be HOST:PORT in the mode leaf: see --leaf-listen"))
+	case client && c.LeafListen != "":
+		return c.Reject("leaf-listen", errors.New("is only for the mode embedded"))
 	case !client && len(c.Servers) > 0:
 		return c.Reject("servers", errors.New("is only for the modes leaf and external"))
 	case c.Cookie != "" && c.CookieFile != "":
 		return c.Reject("cookie-file", errors.New("stands beside a cookie: give one of them"))
+	case c.ClientUsers != "" && c.ClientListen == "":
+		return c.Reject("client-users", errors.New("needs --client-listen, which is empty"))
+	}
+	return c.checkCertificate()
+}
+
+// checkCertificate holds that a certificate is given whole, and instead of cookies for peers.
+func (c *Config) checkCertificate() error {
+	parts := map[string]string{
+		"certificate": c.Certificate, "certificate-key": c.CertificateKey, "certificate-roots": c.CertificateRoots,
+	}
+	for name, value := range parts {
+		if value != "" && (c.Certificate == "" || c.CertificateKey == "" || c.CertificateRoots == "") {
+			return c.Reject(name, errors.New("is of no use alone: certificate, certificate-key and certificate-roots go together"))
+		}
+	}
+	if c.Certificate != "" && c.PeerCookies != "" {
+		return c.Reject("peer-cookies", errors.New("stands beside a certificate, which takes the place of all cookies"))
 	}
 	return nil
 }
@@ -66,7 +89,10 @@ func (c *Config) settlePaths() error {
 	for _, p := range []struct {
 		key  string
 		path *string
-	}{{"data-dir", &c.DataDir}, {"cookie-file", &c.CookieFile}} {
+	}{
+		{"data-dir", &c.DataDir}, {"cookie-file", &c.CookieFile}, {"peer-cookies", &c.PeerCookies}, {"certificate", &c.Certificate},
+		{"certificate-key", &c.CertificateKey}, {"certificate-roots", &c.CertificateRoots}, {"client-users", &c.ClientUsers},
+	} {
 		if *p.path == "" {
 			continue
 		}

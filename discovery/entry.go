@@ -25,6 +25,8 @@ type Entry struct {
 	Hidden bool
 	// Started is when it started, by its own clock.
 	Started time.Time
+	// Draining says that it is about to leave: it is listed, and offered to nobody.
+	Draining bool
 }
 
 // entryJSON is an Entry as it lies in the file.
@@ -35,13 +37,14 @@ type entryJSON struct {
 	PID         int       `json:"pid"`
 	Hidden      bool      `json:"hidden,omitempty"`
 	Started     time.Time `json:"started"`
+	Draining    bool      `json:"draining,omitempty"`
 }
 
 // MarshalJSON writes the entry with its incarnation in hexadecimal, since JSON numbers lose the low bits of one.
 func (e Entry) MarshalJSON() ([]byte, error) {
 	return json.Marshal(entryJSON{
 		Name: e.Name, Incarnation: fmt.Sprintf("%016x", e.Incarnation), Addr: e.Addr, PID: e.PID,
-		Hidden: e.Hidden, Started: e.Started,
+		Hidden: e.Hidden, Started: e.Started, Draining: e.Draining,
 	})
 }
 
@@ -55,7 +58,9 @@ func (e *Entry) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("incarnation: %w", err)
 	}
-	*e = Entry{Name: j.Name, Incarnation: inc, Addr: j.Addr, PID: j.PID, Hidden: j.Hidden, Started: j.Started}
+	*e = Entry{
+		Name: j.Name, Incarnation: inc, Addr: j.Addr, PID: j.PID, Hidden: j.Hidden, Started: j.Started, Draining: j.Draining,
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package discovery_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kith-mesh/kith/discovery"
+	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/node"
 )
 
@@ -78,17 +80,11 @@ func (a *answers) set(ips []netip.Addr, records []*net.SRV, err error) {
 // awaitAsked waits for n questions since the last set.
 func (a *answers) awaitAsked(t *testing.T, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	meshtest.Eventually(t, fmt.Sprintf("%d questions", n), func() bool {
 		a.mu.Lock()
-		asked := a.asked
-		a.mu.Unlock()
-		if asked >= n {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("asked %d times, want %d", asked, n)
-		}
-	}
+		defer a.mu.Unlock()
+		return a.asked >= n
+	}, 10*time.Second)
 }
 
 func port(t *testing.T, n *node.Node) int {

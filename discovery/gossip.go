@@ -1,12 +1,15 @@
 package discovery
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -45,7 +48,8 @@ type GossipConfig struct {
 	Interfaces []string
 	// Interval is the mean pause between two announcements. The default is DefaultGossipInterval.
 	Interval time.Duration
-	// Secret signs the announcements. The default is the mesh's cookie.
+	// Secret signs the announcements. The default is the mesh's cookie; where that is being changed, those signed with
+	// another one that the node accepts are taken too.
 	Secret []byte
 }
 
@@ -72,7 +76,8 @@ type GossipStrategy struct {
 // Gossip is the strategy of nodes that announce themselves by UDP multicast. An announcement holds the mesh, the node's
 // name, incarnation and address, the time and a nonce, and is signed with HMAC-SHA256 by a key derived from the cookie.
 // It is taken once, within 30 s of its time; a node that has not been heard of for 30 s is a candidate no more. What is
-// remembered is bounded: 4,096 nodes and 16,384 announcements.
+// remembered is bounded: 4,096 nodes and 16,384 announcements. A node that is about to leave says so in its last three
+// announcements, and is a candidate no more at once.
 //
 // A wrong signature, a clock that differs and a second node with this node's name are reported, each at most once a
 // minute. Announcements of other meshes are ignored.
@@ -116,13 +121,14 @@ func (g *GossipStrategy) openUDP(ctx context.Context, self Self) (gossipSocket, 
 
 // Run announces this node and listens until ctx ends. See [Strategy].
 func (g *GossipStrategy) Run(ctx context.Context, self Self, found func([]Candidate), fail func(error)) error {
-	key, err := g.check(self)
+	secrets := g.secrets(self)
+	keys, err := g.check(self, secrets)
 	if err != nil {
 		return fmt.Errorf("%w: gossip: %w", ErrBadConfig, err)
 	}
 	r := &gossipRun{
-		GossipStrategy: g, self: self, key: key, found: found, fail: fail,
-		table: newGossipTable(self, key), complaints: make(map[error]complaint),
+		GossipStrategy: g, self: self, found: found, fail: fail, secrets: secrets,
+		table: newGossipTable(self, keys...), complaints: make(map[error]complaint),
 		pause: pace.Backoff{Base: g.cfg.Interval, Limit: maxBackoff},
 	}
 	found(nil)
@@ -141,27 +147,34 @@ func (g *GossipStrategy) Run(ctx context.Context, self Self, found func([]Candid
 	}
 }
 
-// check returns the signing key, or why this configuration can never work.
-func (g *GossipStrategy) check(self Self) ([]byte, error) {
+// check returns the keys, or why this configuration can never work.
+func (g *GossipStrategy) check(self Self, secrets [][]byte) ([][]byte, error) {
 	if _, err := parseGroup(g.cfg.Group); err != nil {
 		return nil, err
 	}
 	if g.cfg.TTL < 1 || g.cfg.TTL > 255 {
 		return nil, fmt.Errorf("ttl %d is not between 1 and 255", g.cfg.TTL)
 	}
-	secret := g.cfg.Secret
-	if len(secret) == 0 {
-		secret = self.Cookie
+	if len(secrets) == 0 {
+		return nil, errors.New("neither a secret nor a cookie to sign with")
 	}
-	if len(secret) == 0 {
-		return nil, fmt.Errorf("neither a secret nor a cookie to sign with")
-	}
-	key, err := gossipKey(secret)
+	keys, err := gossipKeys(secrets)
 	if err != nil {
 		return nil, err
 	}
-	_, err = announcementOf(self, time.Now()).encode(key)
-	return key, err
+	_, err = announcementOf(self, time.Now()).encode(keys[0])
+	return keys, err
+}
+
+// secrets are those of the moment: the first signs, all are accepted.
+func (g *GossipStrategy) secrets(self Self) [][]byte {
+	switch {
+	case len(g.cfg.Secret) > 0:
+		return [][]byte{g.cfg.Secret}
+	case self.Cookies != nil:
+		return self.Cookies()
+	}
+	return nil
 }
 
 // announcementOf is what self says at now.
@@ -177,10 +190,10 @@ func announcementOf(self Self, now time.Time) announcement {
 type gossipRun struct {
 	*GossipStrategy
 	self       Self
-	key        []byte
 	found      func([]Candidate)
 	fail       func(error)
 	table      *gossipTable
+	secrets    [][]byte // that the table's keys are derived from
 	pause      pace.Backoff
 	complaints map[error]complaint
 	hurries    int
@@ -213,18 +226,31 @@ func (r *gossipRun) session(ctx context.Context) error {
 	r.nextSend = time.Now()
 	check := time.NewTicker(gossipCheck)
 	defer check.Stop()
+	leaving := r.self.Draining
 	for {
 		select {
 		case <-ctx.Done():
+			if leaving != nil && r.leaving() {
+				return r.farewell(sock) // both came at once
+			}
 			return nil
+		case <-leaving:
+			leaving = nil
+			next.Stop()
+			if err := r.farewell(sock); err != nil {
+				return err
+			}
 		case d := <-received:
 			if d.err != nil {
 				return d.err
 			}
-			if r.receive(d) {
+			if r.receive(d) && !r.leaving() {
 				r.hasten(next)
 			}
 		case <-next.C:
+			if r.leaving() {
+				continue
+			}
 			if err := r.announce(sock); err != nil {
 				return err
 			}
@@ -257,9 +283,45 @@ func read(sock gossipSocket, received chan<- datagram, quit <-chan struct{}) {
 	}
 }
 
+// leaving says whether the node is about to leave.
+func (r *gossipRun) leaving() bool {
+	select {
+	case <-r.self.Draining:
+		return true
+	default:
+		return false // also where nobody says
+	}
+}
+
+// farewell says that this node is not to be a candidate any more. It says so several times, since a datagram may be lost.
+func (r *gossipRun) farewell(sock gossipSocket) error {
+	for range gossipFarewells {
+		a := announcementOf(r.self, time.Now())
+		a.leaving = true
+		if err := r.send(sock, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gossipFarewells is how often a node says that it leaves.
+const gossipFarewells = 3
+
 // announce says that this node is here.
 func (r *gossipRun) announce(sock gossipSocket) error {
-	data, err := announcementOf(r.self, time.Now()).encode(r.key)
+	if err := r.send(sock, announcementOf(r.self, time.Now())); err != nil {
+		return err
+	}
+	r.lastSent = time.Now()
+	r.pause.Reset()
+	return nil
+}
+
+// send signs and sends one announcement, with the key of the moment.
+func (r *gossipRun) send(sock gossipSocket, a announcement) error {
+	r.refresh()
+	data, err := a.encode(r.table.keys[0])
 	if err != nil {
 		return err
 	}
@@ -267,9 +329,19 @@ func (r *gossipRun) announce(sock gossipSocket) error {
 		return err
 	}
 	r.stats.sent.Add(1)
-	r.lastSent = time.Now()
-	r.pause.Reset()
 	return nil
+}
+
+// refresh takes over the keys of the moment, if there are any. It is called for every datagram, so it derives none anew
+// while the secrets stay what they are.
+func (r *gossipRun) refresh() {
+	secrets := r.GossipStrategy.secrets(r.self)
+	if len(secrets) == 0 || slices.EqualFunc(secrets, r.secrets, bytes.Equal) {
+		return
+	}
+	if keys, err := gossipKeys(secrets); err == nil {
+		r.secrets, r.table.keys = secrets, keys
+	}
 }
 
 // schedule sets the time of the next announcement.
@@ -302,6 +374,7 @@ func (r *gossipRun) nextPause() time.Duration {
 func (r *gossipRun) receive(d datagram) (unknown bool) {
 	now := time.Now()
 	r.stats.received.Add(1)
+	r.refresh()
 	changed, unknown, err := r.table.receive(d.data, d.from, now)
 	r.count(err)
 	if err != nil {

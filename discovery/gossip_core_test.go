@@ -22,9 +22,13 @@ func testKey(t testing.TB, secret string) []byte {
 	return key
 }
 
+const testCookie = "0123456789abcdef"
+
+func testCookies() [][]byte { return [][]byte{[]byte(testCookie)} }
+
 // peerSelf is a node of the test mesh.
 func peerSelf(name string) Self {
-	return Self{Name: name, Incarnation: 1, Addr: "10.0.0.5:4000", Mesh: "m", Cookie: []byte("0123456789abcdef")}
+	return Self{Name: name, Incarnation: 1, Addr: "10.0.0.5:4000", Mesh: "m", Cookies: testCookies}
 }
 
 func TestAnnouncement_round_trip(t *testing.T) {
@@ -47,12 +51,12 @@ func TestAnnouncement_round_trip(t *testing.T) {
 		if err != nil || got != a {
 			t.Fatalf("decoded %+v, %v; want %+v", got, err, a)
 		}
-		if err := checkSignature(key, signed, mac); err != nil {
+		if err := checkSignature([][]byte{key}, signed, mac); err != nil {
 			t.Fatal(err)
 		}
 		// One changed bit anywhere is noticed.
 		data[rapid.IntRange(0, len(data)-1).Draw(t, "at byte")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
-		if _, signed, mac, err := decodeAnnouncement(data); err == nil && checkSignature(key, signed, mac) == nil {
+		if _, signed, mac, err := decodeAnnouncement(data); err == nil && checkSignature([][]byte{key}, signed, mac) == nil {
 			t.Fatal("a changed announcement was accepted")
 		}
 	})
@@ -66,8 +70,8 @@ func TestAnnouncement_too_long(t *testing.T) {
 
 func TestAnnouncement_says_nothing_of_the_cookie(t *testing.T) {
 	self := peerSelf("a@h")
-	data, err := announcementOf(self, gossipNow).encode(testKey(t, string(self.Cookie)))
-	if err != nil || bytes.Contains(data, self.Cookie) {
+	data, err := announcementOf(self, gossipNow).encode(testKey(t, testCookie))
+	if err != nil || bytes.Contains(data, []byte(testCookie)) {
 		t.Fatalf("%q, %v", data, err)
 	}
 }
@@ -138,7 +142,7 @@ func TestReplayGuard_model(t *testing.T) {
 
 func TestGossipTable(t *testing.T) {
 	self := peerSelf("me@h")
-	key := testKey(t, string(self.Cookie))
+	key := testKey(t, testCookie)
 	from := netip.MustParseAddr("::ffff:10.0.0.9")
 	type change func(*announcement)
 	tests := map[string]struct {
@@ -187,7 +191,7 @@ func TestGossipTable(t *testing.T) {
 
 func TestGossipTable_life(t *testing.T) {
 	self := peerSelf("me@h")
-	key := testKey(t, string(self.Cookie))
+	key := testKey(t, testCookie)
 	table := newGossipTable(self, key)
 	hear := func(a announcement, now time.Time) (bool, bool) {
 		t.Helper()
@@ -227,7 +231,7 @@ func TestGossipTable_life(t *testing.T) {
 
 func TestGossipTable_bounded(t *testing.T) {
 	self := peerSelf("me@h")
-	key := testKey(t, string(self.Cookie))
+	key := testKey(t, testCookie)
 	table := newGossipTable(self, key)
 	for i := range gossipPeers + 1 {
 		a := announcementOf(peerSelf(strings.Repeat("x", 1+i%200)+string(rune('0'+i/200))+"@h"), gossipNow)
@@ -239,5 +243,67 @@ func TestGossipTable_bounded(t *testing.T) {
 		if want := i == gossipPeers; errors.Is(err, errGossipFull) != want {
 			t.Fatalf("node %d: %v", i, err)
 		}
+	}
+}
+
+func TestGossipTable_leaving(t *testing.T) {
+	self := peerSelf("me@h")
+	key := testKey(t, testCookie)
+	table := newGossipTable(self, key)
+	hear := func(leaving bool, at time.Duration, incarnation uint64) (changed, unknown bool) {
+		t.Helper()
+		from := peerSelf("a@h")
+		from.Incarnation = incarnation
+		a := announcementOf(from, gossipNow.Add(at))
+		a.leaving = leaving
+		data, err := a.encode(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, unknown, err = table.receive(data, netip.Addr{}, gossipNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return changed, unknown
+	}
+	if changed, unknown := hear(true, 0, 7); changed || unknown || len(table.list()) != 0 {
+		t.Error("a stranger that leaves is news")
+	}
+	hear(false, time.Second, 7)
+	if changed, unknown := hear(true, 2*time.Second, 7); !changed || unknown || len(table.list()) != 0 {
+		t.Errorf("it leaves, and is still a candidate: %v", table.list())
+	}
+	if changed, _ := hear(false, 1500*time.Millisecond, 7); changed || len(table.list()) != 0 {
+		t.Error("an announcement that was overtaken brings it back")
+	}
+	if changed, _ := hear(true, 3*time.Second, 7); changed {
+		t.Error("to say it again is news")
+	}
+	if changed, unknown := hear(false, 4*time.Second, 8); !changed || !unknown || len(table.list()) != 1 {
+		t.Error("its next life is no candidate")
+	}
+	hear(true, 5*time.Second, 8)
+	if table.expire(gossipNow.Add(gossipExpiry + 1)) {
+		t.Error("to forget one that had left is news")
+	}
+}
+
+func TestGossipTable_secrets(t *testing.T) {
+	self := peerSelf("me@h")
+	older, newer := testKey(t, "the older secret"), testKey(t, "the newer secret")
+	send := func(table *gossipTable, key []byte) error {
+		data, err := announcementOf(peerSelf("a@h"), gossipNow).encode(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = table.receive(data, netip.Addr{}, gossipNow)
+		return err
+	}
+	both := newGossipTable(self, newer, older)
+	if err1, err2 := send(both, newer), send(both, older); err1 != nil || err2 != nil {
+		t.Errorf("%v, %v", err1, err2)
+	}
+	if err := send(newGossipTable(self, newer), older); !errors.Is(err, errGossipSignature) {
+		t.Errorf("a secret that was dropped: %v", err)
 	}
 }

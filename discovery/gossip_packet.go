@@ -14,7 +14,7 @@ import (
 //
 //	"kith"        4 bytes
 //	version       1 byte, now 1
-//	flags         1 byte, bit 0: hidden
+//	flags         1 byte, bit 0: hidden; bit 1: leaving, a node that is to be a candidate no more
 //	time          8 bytes, nanoseconds since 1970
 //	nonce        16 bytes, random
 //	incarnation   8 bytes
@@ -26,6 +26,7 @@ const (
 	gossipMagic   = "kith"
 	gossipVersion = 1
 	gossipHidden  = 1 << 0
+	gossipLeaving = 1 << 1
 
 	nonceLen     = 16
 	gossipFixed  = len(gossipMagic) + 2 + 8 + nonceLen + 8
@@ -46,6 +47,7 @@ type announcement struct {
 	nonce       [nonceLen]byte
 	incarnation uint64
 	hidden      bool
+	leaving     bool
 	mesh        string
 	name        string
 	addr        string
@@ -63,6 +65,9 @@ func (a announcement) encode(key []byte) ([]byte, error) {
 	var flags byte
 	if a.hidden {
 		flags |= gossipHidden
+	}
+	if a.leaving {
+		flags |= gossipLeaving
 	}
 	b = append(b, gossipVersion, flags)
 	b = binary.BigEndian.AppendUint64(b, uint64(a.at.UnixNano()))
@@ -88,7 +93,7 @@ func decodeAnnouncement(b []byte) (a announcement, signed, mac []byte, err error
 	}
 	signed, mac = b[:len(b)-gossipMacLen], b[len(b)-gossipMacLen:]
 	rest := signed[len(gossipMagic)+1:]
-	a.hidden = rest[0]&gossipHidden != 0
+	a.hidden, a.leaving = rest[0]&gossipHidden != 0, rest[0]&gossipLeaving != 0
 	a.at = time.Unix(0, int64(binary.BigEndian.Uint64(rest[1:])))
 	copy(a.nonce[:], rest[9:])
 	a.incarnation = binary.BigEndian.Uint64(rest[9+nonceLen:])
@@ -106,12 +111,27 @@ func decodeAnnouncement(b []byte) (a announcement, signed, mac []byte, err error
 	return a, signed, mac, nil
 }
 
-// checkSignature checks mac, in a time that does not depend on where it is wrong.
-func checkSignature(key, signed, mac []byte) error {
-	if !hmac.Equal(sign(key, signed), mac) {
-		return errGossipSignature
+// gossipKeys derives the keys of several secrets.
+func gossipKeys(secrets [][]byte) ([][]byte, error) {
+	keys := make([][]byte, 0, len(secrets))
+	for _, s := range secrets {
+		key, err := gossipKey(s)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
 	}
-	return nil
+	return keys, nil
+}
+
+// checkSignature checks mac against several keys, for each in a time that does not depend on where it is wrong.
+func checkSignature(keys [][]byte, signed, mac []byte) error {
+	for _, key := range keys {
+		if hmac.Equal(sign(key, signed), mac) {
+			return nil
+		}
+	}
+	return errGossipSignature
 }
 
 func sign(key, signed []byte) []byte {

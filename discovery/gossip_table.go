@@ -27,7 +27,7 @@ var (
 // gossipTable is who announced itself. It holds no clock and no socket: the caller brings time and datagrams.
 type gossipTable struct {
 	self   Self
-	key    []byte
+	keys   [][]byte
 	replay *replayGuard
 	peers  map[string]gossipPeer // by name
 }
@@ -36,11 +36,12 @@ type gossipPeer struct {
 	candidate Candidate
 	said      time.Time // the time of its last announcement, by its clock
 	heard     time.Time // when that came, by ours
+	left      bool      // it said that it leaves: kept so that an older announcement does not bring it back
 }
 
-func newGossipTable(self Self, key []byte) *gossipTable {
+func newGossipTable(self Self, keys ...[]byte) *gossipTable {
 	return &gossipTable{
-		self: self, key: key, peers: make(map[string]gossipPeer),
+		self: self, keys: keys, peers: make(map[string]gossipPeer),
 		replay: newReplayGuard(gossipWindow, gossipNonces),
 	}
 }
@@ -55,7 +56,7 @@ func (t *gossipTable) receive(data []byte, from netip.Addr, now time.Time) (chan
 	if a.mesh != t.self.Mesh {
 		return false, false, errGossipForeign
 	}
-	if err := checkSignature(t.key, signed, mac); err != nil {
+	if err := checkSignature(t.keys, signed, mac); err != nil {
 		return false, false, err
 	}
 	if a.name == t.self.Name && a.incarnation == t.self.Incarnation {
@@ -79,26 +80,32 @@ func (t *gossipTable) receive(data []byte, from netip.Addr, now time.Time) (chan
 		return false, false, errGossipFull
 	}
 	c := Candidate{Addr: addr, Name: a.name, Incarnation: a.incarnation, Source: "gossip", Hidden: a.hidden}
-	t.peers[a.name] = gossipPeer{candidate: c, said: a.at, heard: now}
-	return c != old.candidate, !known || c.Incarnation != old.candidate.Incarnation, nil
+	t.peers[a.name] = gossipPeer{candidate: c, said: a.at, heard: now, left: a.leaving}
+	if a.leaving {
+		return known && !old.left, false, nil
+	}
+	return c != old.candidate || old.left, !known || c.Incarnation != old.candidate.Incarnation, nil
 }
 
 // expire forgets who has not been heard of for long, and says whether that changed the list.
 func (t *gossipTable) expire(now time.Time) bool {
-	before := len(t.peers)
+	changed := false
 	for name, p := range t.peers {
 		if now.Sub(p.heard) > gossipExpiry {
 			delete(t.peers, name)
+			changed = changed || !p.left
 		}
 	}
-	return len(t.peers) != before
+	return changed
 }
 
 // list returns the candidates in order of address.
 func (t *gossipTable) list() []Candidate {
 	list := make([]Candidate, 0, len(t.peers))
 	for _, p := range t.peers {
-		list = append(list, p.candidate)
+		if !p.left {
+			list = append(list, p.candidate)
+		}
 	}
 	slices.SortFunc(list, compareCandidates)
 	return list

@@ -151,10 +151,10 @@ func TestGossip_other_cookie_is_reported_rarely(t *testing.T) {
 		n := &fakeNetwork{}
 		g, a := n.gossiper(t, nodeSelf(1))
 		stranger := nodeSelf(2)
-		stranger.Cookie = []byte("another cookie of 16 bytes")
+		stranger.Cookies = func() [][]byte { return [][]byte{[]byte("another cookie of 16 bytes")} }
 		_, b := n.gossiper(t, stranger)
 		neighbour := nodeSelf(3)
-		neighbour.Mesh, neighbour.Cookie = "other", stranger.Cookie
+		neighbour.Mesh, neighbour.Cookies = "other", stranger.Cookies
 		_, c := n.gossiper(t, neighbour)
 		time.Sleep(10*time.Minute + time.Second)
 		synctest.Wait()
@@ -206,7 +206,7 @@ func TestGossip_network_that_fails(t *testing.T) {
 func TestGossip_bad_config(t *testing.T) {
 	self := peerSelf("a@h")
 	nobody := self
-	nobody.Cookie = nil
+	nobody.Cookies = nil
 	long := self
 	long.Name = strings.Repeat("x", 300)
 	for name, tt := range map[string]struct {
@@ -282,4 +282,74 @@ func TestChooseInterfaces(t *testing.T) {
 	if _, err := chooseInterfaces([]string{"no-such-interface"}, ""); err == nil {
 		t.Error("no error for an interface that is not there")
 	}
+}
+
+// TestGossip_leaving takes a node that drains from the candidates of others at once, and keeps it out though it goes on
+// listening.
+func TestGossip_leaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNetwork{}
+		draining := make(chan struct{})
+		leaver := nodeSelf(2)
+		leaver.Draining = draining
+		_, a := n.gossiper(t, nodeSelf(1))
+		_, b := n.gossiper(t, leaver)
+		time.Sleep(2 * time.Second)
+		a.expect(t, 0, "10.0.0.1:4002")
+		b.expect(t, 0, "10.0.0.1:4001")
+		close(draining)
+		synctest.Wait()
+		a.expect(t, 0)
+		_, c := n.gossiper(t, nodeSelf(3)) // who comes now does not hear of it
+		time.Sleep(time.Minute)
+		a.expect(t, 0, "10.0.0.1:4003")
+		c.expect(t, 0, "10.0.0.1:4001")
+		b.stop()
+		c.stop()
+		a.stop()
+	})
+}
+
+// TestGossip_secrets changes the secret of two nodes, one after the other, which know both meanwhile.
+func TestGossip_secrets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNetwork{}
+		var mu sync.Mutex // guards secrets
+		secrets := [][][]byte{{[]byte("the older one")}, {[]byte("the older one")}}
+		self := func(i int) Self {
+			s := nodeSelf(i)
+			s.Cookies = func() [][]byte {
+				mu.Lock()
+				defer mu.Unlock()
+				return secrets[i-1]
+			}
+			return s
+		}
+		set := func(i int, list ...string) {
+			mu.Lock()
+			defer mu.Unlock()
+			secrets[i-1] = nil
+			for _, s := range list {
+				secrets[i-1] = append(secrets[i-1], []byte(s))
+			}
+		}
+		ga, a := n.gossiper(t, self(1))
+		gb, b := n.gossiper(t, self(2))
+		time.Sleep(2 * time.Second)
+		a.expect(t, 0, "10.0.0.1:4002")
+		b.expect(t, 0, "10.0.0.1:4001")
+		for _, step := range [][]string{{"the older one", "the newer one"}, {"the newer one", "the older one"}, {"the newer one"}} {
+			for i := range 2 {
+				set(i+1, step...)
+				time.Sleep(2 * gossipExpiry)
+			}
+		}
+		a.expectNothing(t, 0)
+		b.expectNothing(t, 0)
+		if bad := ga.Stats().BadSignature + gb.Stats().BadSignature; bad != 0 {
+			t.Errorf("%d announcements were refused", bad)
+		}
+		a.stop()
+		b.stop()
+	})
 }

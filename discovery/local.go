@@ -33,7 +33,8 @@ type LocalStrategy struct {
 }
 
 // Local is the strategy of the nodes that share dataDir. New nodes are seen within milliseconds where the system
-// announces changes of a folder, else within 2 s; dead ones within 2 s.
+// announces changes of a folder, else within 2 s. Dead ones leave the list within 10 s, or 2 s where the folder is polled;
+// nodes do not learn of a peer's end from it.
 func Local(dataDir string) *LocalStrategy {
 	return &LocalStrategy{dataDir: dataDir, poll: localPoll, sweep: localSweep}
 }
@@ -69,15 +70,16 @@ func (l *LocalStrategy) Run(ctx context.Context, self Self, found func([]Candida
 	}
 }
 
-// localCandidates turns entries into candidates, without those that have no address.
+// localCandidates turns entries into candidates, without those that have no address, or are about to leave.
 func localCandidates(entries []Entry) []Candidate {
 	list := make([]Candidate, 0, len(entries))
 	for _, e := range entries {
-		if e.Addr == "" {
+		if e.Addr == "" || e.Draining {
 			continue
 		}
 		list = append(list, Candidate{
-			Addr: e.Addr, Name: e.Name, Incarnation: e.Incarnation, Source: "local", Hidden: e.Hidden, Started: e.Started.UTC(), // comparable
+			Addr: e.Addr, Name: e.Name, Incarnation: e.Incarnation, Source: "local", Hidden: e.Hidden,
+			Started: e.Started.UTC(), // comparable
 		})
 	}
 	return list

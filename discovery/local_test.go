@@ -167,3 +167,28 @@ func TestStatic_bad_address(t *testing.T) {
 		})
 	}
 }
+
+// TestLocal_draining: a node that is about to leave is offered to nobody, and listed all the same.
+func TestLocal_draining(t *testing.T) {
+	dir := t.TempDir()
+	l := Local(dir)
+	reservation, err := l.Reserve("m", "a@h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reservation.Release()
+	entry := Entry{Name: "a@h", Incarnation: 7, Addr: "10.0.0.1:1"}
+	if err := reservation.Publish(entry); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, Local(dir), Self{Name: "b@h", Incarnation: 8, Mesh: "m"})
+	r.await(t, "10.0.0.1:1")
+	entry.Draining = true
+	if err := reservation.Publish(entry); err != nil {
+		t.Fatal(err)
+	}
+	r.await(t)
+	if list, err := List(dir, "m"); err != nil || len(list) != 1 || !list[0].Draining {
+		t.Errorf("listed: %v, %v", list, err)
+	}
+}

@@ -31,7 +31,8 @@ type Reservation struct {
 
 // Reserve takes name in mesh for this process, among the processes that share the data dir, and clears what a dead
 // process of that name left. It fails with [ErrNameInUse], which says who has it, while a living process holds the
-// name; it may take up to 0.2 s to be sure of that, and up to 5 s where nobody says that the name is theirs. It makes the folders it needs, with mode 0700.
+// name; it may take up to 0.2 s to be sure of that, and up to 5 s where nobody says that the name is theirs. It makes the
+// folders it needs, with mode 0700.
 func (l *LocalStrategy) Reserve(mesh, name string) (*Reservation, error) {
 	s := slot{dir: meshDir(l.dataDir, mesh), key: fileKey(name)}
 	begin := time.Now()

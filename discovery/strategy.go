@@ -36,8 +36,13 @@ type Self struct {
 	Hidden bool
 	// PID is the process id of this node.
 	PID int
-	// Cookie is the secret of the mesh. Strategies that send something on a network sign it with a key derived from it.
-	Cookie []byte
+	// Cookies, if not nil, returns the secrets of the mesh, which may change while the node runs. Strategies that send
+	// something on a network sign it with a key derived from the first, and accept what is signed with any. It does not
+	// block, and may be called from any goroutine. What it returns is not to be changed.
+	Cookies func() [][]byte
+	// Draining, if not nil, is closed when the node is about to leave: a strategy that announces it says so, and then
+	// announces it no more.
+	Draining <-chan struct{}
 }
 
 // Strategy finds candidates from one source.

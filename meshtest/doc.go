@@ -9,6 +9,8 @@
 // The nodes are real: each has its own broker, and they talk over TCP on loopback. Links lies between them, and can also
 // be used by itself, with brokers or anything else that sends a server name in a TLS hello.
 //
+// Authority issues certificates to nodes that have some of their own rather than a cookie.
+//
 // What it does not do: it loses no packets within a connection, since TCP would send them again; a delay is how that
 // looks. It cuts connections between nodes and not the clocks, disks or memory they share.
 package meshtest

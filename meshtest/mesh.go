@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/kith-mesh/kith/broker"
+	"github.com/kith-mesh/kith/internal/freeport"
 	"github.com/kith-mesh/kith/node"
 )
 
@@ -109,15 +109,15 @@ func (m *Mesh) launch(name, addr string) (*node.Node, error) {
 	m.links.Expect(name)
 	defer m.links.Expect("")
 	for attempt := 1; ; attempt++ {
-		port, err := freePort()
+		ports, err := freeport.Addrs(1) // which its proxy must know before peers dial
 		if err != nil {
 			return nil, err
 		}
-		if err := m.links.Serve(name, port); err != nil {
+		if err := m.links.Serve(name, ports[0]); err != nil {
 			return nil, err
 		}
 		cfg := node.Config{
-			Name: name, Mesh: "meshtest", Cookie: cookie, Listen: port, Advertise: addr, Join: m.seeds(), Tick: defaultTick,
+			Name: name, Mesh: "meshtest", Cookie: cookie, Listen: ports[0], Advertise: addr, Join: m.seeds(), Tick: defaultTick,
 		}
 		for _, edit := range m.edit {
 			edit(&cfg)
@@ -136,16 +136,6 @@ func (m *Mesh) launch(name, addr string) (*node.Node, error) {
 
 // label is what a node sends as the first label of its server name.
 func label(n *node.Node) string { return fmt.Sprintf("%016x", n.ID().Incarnation) }
-
-// freePort returns a loopback address nobody listens on. The node cannot look for one itself: its proxy must know it
-// before peers dial.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
 
 func (m *Mesh) seeds() []string {
 	m.mu.Lock()

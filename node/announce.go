@@ -9,8 +9,8 @@ import (
 )
 
 // A route tells who is at its other end, because the broker's server is named for the node and its incarnation. A
-// store's server is not: its name must outlive a restart. So a store announces itself on the control account: to all,
-// each tick, and in quick succession after its routes have changed.
+// store's server is not: its name must outlive a restart. So a store announces itself on the control account, and so does
+// a node that has no routes: to all, each tick, and in quick succession after its routes have changed.
 const featureStore = "store"
 
 // announceBurst is how often, and how fast at first, an announcement follows a change of routes: interest in it takes
@@ -35,12 +35,13 @@ func (a *announcer) changed(now time.Time) {
 
 // announce publishes an announcement if one is due, and returns the earlier of next and when the following one is.
 func (c *controller) announce(now, next time.Time) time.Time {
-	if !c.n.isStore() {
+	a := &c.announcer
+	steady := c.n.isStore() || !c.n.cfg.Mode.Routed()
+	if !steady && a.left == 0 {
 		return next
 	}
-	a := &c.announcer
 	if !now.Before(a.next) {
-		c.publish(announceSubject, "", c.table.Announcement().Encode())
+		c.publish(c.n.subjects.announce(), "", c.announcement().Encode())
 		wait := c.n.Tick()
 		if a.left > 0 {
 			a.left--
@@ -48,10 +49,14 @@ func (c *controller) announce(now, next time.Time) time.Time {
 		}
 		a.next = now.Add(wait)
 	}
-	if a.next.Before(next) {
-		return a.next
+	return sooner(a.next, next)
+}
+
+func sooner(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
-	return next
+	return a
 }
 
 // learnStore notes the present life of a store. A new one ends the old.

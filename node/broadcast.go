@@ -40,7 +40,7 @@ func (n *Node) Subscribe(name string) error {
 		t.count++
 		return nil
 	}
-	sub, err := n.ordered.ChanSubscribe(broadcastSubject+name, n.dispatcher.messages)
+	sub, err := n.ordered.ChanSubscribe(n.subjects.topic(name), n.dispatcher.messages)
 	if err != nil {
 		return n.closedOr(fmt.Errorf("subscribing to topic %q: %w", name, err))
 	}
@@ -130,7 +130,7 @@ func (n *Node) Broadcast(ctx context.Context, name string, p Protocol, to []ID, 
 			skipped = append(skipped, id)
 		}
 	}
-	left := n.broadcast(broadcastSubject+name, p, targets, wire.FrameSize(total), parts)
+	left := n.broadcast(n.subjects.topic(name), p, targets, wire.FrameSize(total), parts)
 	for _, s := range left {
 		skipped = append(skipped, s.peer.ID)
 	}
@@ -206,6 +206,7 @@ func (n *Node) appendBroadcast(subject string, p Protocol, with []*session, size
 		o.count++
 		for _, s := range with {
 			s.queued += uint64(size)
+			s.unsent += size
 		}
 		return false
 	}
@@ -216,6 +217,7 @@ func (n *Node) appendBroadcast(subject string, p Protocol, with []*session, size
 	o.count = 1
 	for _, s := range with {
 		s.queued += wire.MessageCharge + uint64(head+size)
+		s.unsent += head + size
 		s.last = o
 	}
 	n.out.push(o)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/node"
 )
 
@@ -20,9 +21,12 @@ const childEnv = "KITH_NODE_TEST_CHILD"
 
 // childSpec is one node in a process of its own.
 type childSpec struct {
-	Name string
-	Join []string
-	Tick time.Duration
+	Name    string
+	Join    []string
+	Tick    time.Duration
+	Mode    broker.Mode
+	Servers []string
+	Flood   bool // send to all peers without end
 }
 
 // child runs one node until its standard input ends. It prints the node's address and each event.
@@ -34,12 +38,19 @@ func child() {
 	}
 	n, err := node.Start(context.Background(), node.Config{
 		Name: spec.Name, Mesh: "test", Cookie: testCookie, Join: spec.Join, Tick: spec.Tick,
+		Mode: spec.Mode, Servers: spec.Servers,
 	})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
 	m := n.Monitor()
+	if spec.Flood {
+		if err := flood(n); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+	}
 	fmt.Println("ready", n.Addr())
 	go func() {
 		for e := range m.Events() {

@@ -8,24 +8,47 @@ import (
 	"path"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
 	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/discovery"
 )
 
-// Config says what a node is. The zero value of each field but Name and Cookie is a working default.
+// Config says what a node is. The zero value of each field is a working default, but for Name, and Cookie or
+// Certificate.
 type Config struct {
 	// Name is the full name, NAME@HOST, unique in the mesh. See ParseName for what is legal.
 	Name string
 	// Mesh keeps meshes on the same network apart. Empty means "kith".
 	Mesh string
-	// Cookie is the secret that all nodes of the mesh share, 16 bytes or more. Routes use mutual TLS derived from it.
+	// Cookie is the secret that all nodes of the mesh share, 16 bytes or more. Routes use mutual TLS derived from it. See
+	// SetCookie for how to change it.
 	Cookie []byte
+	// AcceptCookies lists further cookies whose holders are let in, while this node shows Cookie.
+	AcceptCookies [][]byte
+	// PeerCookies maps names of nodes to cookies for the connection with that node alone, instead of Cookie and
+	// AcceptCookies (NET-04, NET-05). See SetPeerCookie.
+	PeerCookies map[string][]byte
+	// Certificate, if not nil, takes the place of all cookies: nodes show certificates of their own, and sign with their keys
+	// what opens a session. It must be for Name. A Cookie that is given too signs announcements only (see
+	// discovery.Gossip). See SetCertificate for how to renew it.
+	Certificate *broker.Certificate
 	// Plaintext leaves TLS off. It is for measurements, and refused unless Listen is a loopback address.
 	Plaintext bool
 	// DataDir is where the nodes of this host find each other, and where a name is reserved. Empty: neither.
 	DataDir string
+	// Mode says how the node reaches its peers: broker.Embedded (the zero value) as a server of the mesh's cluster,
+	// broker.Leaf through one server of the cluster, broker.External through a NATS cluster that runs already. In the
+	// latter two nobody dials it, peers show by announcements on the wire instead of Discovery, and the death of a peer is
+	// noticed within a tick and a round trip.
+	Mode broker.Mode
+	// Servers is whom a leaf, or a node in an external cluster, connects to: leaf ports HOST:PORT, or URLs.
+	Servers []string
+	// ServerOptions are for the connections to an external cluster: credentials, TLS.
+	ServerOptions []nats.Option
+	// LeafListen is the HOST:PORT at which this node takes leaf nodes. Empty: it takes none.
+	LeafListen string
 	// Listen is HOST:PORT for peers, or HOST:FROM-TO to take the first free port of a range. Empty means 127.0.0.1:0.
 	Listen string
 	// Advertise is the HOST:PORT that peers are told to dial. Empty means the address that Listen got.
@@ -53,6 +76,9 @@ type Config struct {
 	// Allow and Deny are patterns as of path.Match, on node names. A node that matches Deny, or that does not match
 	// Allow where Allow is not empty, is refused, whoever calls.
 	Allow, Deny []string
+	// Rules say which peers may call which functions, have members in which groups, and stop this node. The first that fits
+	// counts; without any that fits, and without rules, everything is given. See Rule.
+	Rules []Rule
 	// MaxMessage is the size limit of one message, in bytes. Zero means 64 MiB.
 	MaxMessage int
 	// Version is the program's version, which peers can see. It may be empty.
@@ -81,7 +107,6 @@ const (
 	minTick           = 10 * time.Millisecond
 	defaultSetup      = 7 * time.Second
 	defaultMaxMessage = 64 << 20
-	minCookie         = 16
 )
 
 // withDefaults returns a checked copy with its defaults filled in.
@@ -89,8 +114,8 @@ func (c Config) withDefaults() (Config, error) {
 	if _, _, err := ParseName(c.Name); err != nil {
 		return c, err
 	}
-	if len(c.Cookie) < minCookie && !c.Plaintext {
-		return c, fmt.Errorf("%w: cookie has %d bytes, at least %d are needed", ErrBadArgument, len(c.Cookie), minCookie)
+	if err := c.checkCredentials(); err != nil {
+		return c, err
 	}
 	if err := c.checkStore(); err != nil {
 		return c, err
@@ -109,6 +134,11 @@ func (c Config) withDefaults() (Config, error) {
 	for _, pattern := range append(append([]string(nil), c.Allow...), c.Deny...) {
 		if _, err := path.Match(pattern, ""); err != nil {
 			return c, fmt.Errorf("%w: pattern %q", ErrBadArgument, pattern)
+		}
+	}
+	for _, r := range c.Rules {
+		if err := r.check(); err != nil {
+			return c, err
 		}
 	}
 	if c.Discovery == nil && c.DataDir != "" {

@@ -24,6 +24,7 @@ func (n *Node) Connect(ctx context.Context, name string) (Peer, error) {
 	if err := n.cfg.admit(name); err != nil {
 		return Peer{}, err
 	}
+	asked := time.Now()
 	for wished := false; ; {
 		changed := n.change.wait()
 		if p, ok := n.open(name); ok {
@@ -44,13 +45,13 @@ func (n *Node) Connect(ctx context.Context, name string) (Peer, error) {
 			wished = true
 			continue
 		}
-		if n.settledNow() {
+		waited := time.Since(asked)
+		if n.settledNow() && (n.alone() || waited >= searchQuiet) || waited >= settlePatience {
 			return Peer{}, fmt.Errorf("%w: %s", ErrNoNode, name)
 		}
 		select {
 		case <-changed:
-		case <-time.After(settlePatience):
-			return Peer{}, fmt.Errorf("%w: %s", ErrNoNode, name)
+		case <-time.After(searchQuiet / 10): // those whom nobody named may yet show
 		case <-ctx.Done():
 			return Peer{}, ctx.Err()
 		}

@@ -151,6 +151,8 @@ func TestNETConnections(t *testing.T) {
 		if _, err := b.Connect(within(t), a.Name()); err != nil {
 			t.Fatal(err)
 		}
+		// The one who is called sees the session a message later, and this one does not open any itself.
+		meshtest.Eventually(t, "the session at the one who was called", func() bool { return len(a.Nodes()) == 1 })
 		send(t, a, b, "again")
 	})
 	t.Run("NET-18_everybody_through_one", func(t *testing.T) {

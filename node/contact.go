@@ -23,8 +23,9 @@ type contact struct {
 	linked  bool      // there was a route once
 
 	probing bool
-	known   bool // a probe was answered, or refused
-	tries   int  // failed probes in a row
+	asked   time.Time // when the last probe began
+	known   bool      // a probe was answered, or refused
+	tries   int       // failed probes in a row
 	next    time.Time
 	good    time.Time // when it last answered; zero if it does not
 	answers time.Time // since when it answers; zero if it does not
@@ -50,6 +51,10 @@ const (
 	// start together so dial the oldest of them and gossip knows one mesh; where two parts of a mesh meet, every node
 	// of one and every node of the other dial each other at the same moment.
 	seniority = time.Second
+	// elderPatience is how long a node without routes waits for the answer of the one that it would rather dial, elderShare
+	// how much longer for each known address: where many start at once they all ask the same one.
+	elderPatience = 100 * time.Millisecond
+	elderShare    = 40 * time.Millisecond
 	// deference is how long the higher of two nodes leaves an address that answers again to the lower one.
 	deference = time.Second
 	// calmLimit is how many times its grace gossip has with an address while it still brings other routes.
@@ -206,11 +211,14 @@ func (k *keeper) dial(now time.Time, unlinked []*contact, routed map[string]bool
 		}
 	}
 	fresh := 0
+	begins := len(routed) == 0 && pending == 0
 	for _, c := range unlinked {
+		// One to begin with that may yet answer goes before those that have.
+		begins = begins && !k.mayAnswer(now, c)
 		if fresh == dialsAtOnce || !c.answering() || slices.Contains(want, c.addr) {
 			continue
 		}
-		if c.urgent || k.patienceOver(now, c) || len(routed) == 0 && pending+fresh == 0 && k.mayBegin(now, c) {
+		if c.urgent || k.patienceOver(now, c) || begins && fresh == 0 && k.mayBegin(now, c) {
 			want = append(want, c.addr)
 			fresh++
 		}
@@ -256,6 +264,13 @@ func (k *keeper) mayBegin(now time.Time, c *contact) bool {
 	return c.node < k.n.id.Name || now.Sub(c.seen) >= courtesy
 }
 
+// mayAnswer says whether a node may be waited for that was asked a moment ago and that this one would rather dial. If all
+// that start at once dial the same one, gossip knows one mesh from the beginning and brings each pair one connection.
+func (k *keeper) mayAnswer(now time.Time, c *contact) bool {
+	patience := elderPatience + time.Duration(len(k.contacts))*elderShare
+	return c.probing && c.tries == 0 && now.Sub(c.asked) < patience && k.mayBegin(now, c)
+}
+
 // patienceOver says whether gossip has had its time with an address. While it still brings routes to nodes that had none,
 // it is left alone. The higher of two nodes waits longer, so that they do not dial each other, which would cost both
 // connections.
@@ -282,6 +297,7 @@ func (k *keeper) setDialled(now time.Time, want []string) {
 	}
 	for _, addr := range want {
 		if c := k.contacts[addr]; c != nil && !slices.Contains(k.dialled, addr) {
+			k.n.log.Debug().Str("address", addr).Str("peer", c.node).Bool("lost", c.linked).Msg("dialling")
 			c.dialAt = now.Add(dialPatience)
 			if !c.linked {
 				c.dialAt = now.Add(firstPatience)

@@ -268,7 +268,7 @@ func TestKeeper_mends(t *testing.T) {
 		d.exists(i)
 		c := d.contact(addr, sourcePeer)
 		c.server, c.node, c.known, c.good, c.answers = server, name, true, time.Now(), time.Now()
-		d.link(true, 1, i)
+		d.link(true, 7, i) // and one to somebody else: alone it would begin anew, at once
 		d.run(time.Second)
 		d.link(false, i)
 		d.fails(i, context.DeadlineExceeded)
@@ -285,15 +285,15 @@ func TestKeeper_mends(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		peer  int // above or below n5
+		peer  int // above or below n5; n1 keeps its route
 		lasts time.Duration
 		least time.Duration
 		most  time.Duration
 	}{
 		{"short_cut_with_a_higher_node", 9, 5 * time.Second, 0, 5 * time.Second},
-		{"short_cut_with_a_lower_node", 1, 5 * time.Second, deference, 6 * time.Second},
+		{"short_cut_with_a_lower_node", 2, 5 * time.Second, deference, 6 * time.Second},
 		{"minutes_with_a_higher_node", 9, 9 * time.Minute, 0, 5 * time.Second},
-		{"minutes_with_a_lower_node", 1, 9 * time.Minute, deference, 6 * time.Second},
+		{"minutes_with_a_lower_node", 2, 9 * time.Minute, deference, 6 * time.Second},
 		{"hours", 9, 5 * time.Hour, 0, probePatience + maxPause*3/2 + time.Second},
 	} {
 		bubble(t, c.name, func(t *testing.T, d *desk) {

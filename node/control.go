@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -21,17 +20,6 @@ import (
 	"github.com/kith-mesh/kith/internal/wire"
 )
 
-// Subjects of the node with a given incarnation. Frames travel on the ordered account, the others on the control
-// account. Replies carry nothing but the broker's word that nobody is there.
-func frameSubject(inc uint64) string        { return fmt.Sprintf("kith.f.%016x", inc) }
-func controlSubject(inc uint64) string      { return fmt.Sprintf("kith.c.%016x", inc) }
-func replySubject(self, peer uint64) string { return fmt.Sprintf("kith.r.%016x.%016x", self, peer) }
-
-const (
-	announceSubject  = "kith.a"
-	broadcastSubject = "kith.g."
-)
-
 // controller is the goroutine that owns the membership table: handshakes, ticks, the detection of the dead. It never
 // waits for the dispatcher or for a peer.
 type controller struct {
@@ -47,17 +35,27 @@ type controller struct {
 	routes   map[string]bool     // servers with a route now
 	dirty    bool                // the routes may have changed
 	looked   time.Time           // when they were last looked at
-	lookCost time.Duration       // how long that took
-	gaveUp   map[string]bool     // servers whose route our own broker gave up
+	// compareAt is when to look whether they have changed unnoticed.
+	compareAt time.Time
+	lookCost  time.Duration   // how long that took
+	gaveUp    map[string]bool // servers whose route our own broker gave up
 	// verifying are the nodes whose address is being asked; checks are the goroutines that ask.
 	verifying map[membership.ID]bool
 	checks    sync.WaitGroup
 	waiters   map[membership.ID][]chan error
 	byes      map[uint64]chan struct{}
 	announcer announcer
-	pings     map[uint64]chan struct{} // by the token of a probe
-	half      bool                     // some route has one account's connection only, when last looked at
-	pending   atomic.Int32             // nodes that should be connected and are not yet
+	sightings map[membership.ID]*sighting // nodes that show by their announcements
+	doubts    map[membership.ID]time.Time // since when nobody takes what is for a node that cannot be asked
+	seen      atomic.Int32                // how many those are
+	linked    atomic.Bool                 // somebody can be reached
+	// expected is how many nodes those knew of who answered this one. quiet and patience are when the search for others
+	// is over, in Unix nanoseconds: where no more are expected, and where they do not show.
+	expected        atomic.Int32
+	quiet, patience atomic.Int64
+	pings           map[uint64]chan struct{} // by the token of a probe
+	half            bool                     // some route has one account's connection only, when last looked at
+	pending         atomic.Int32             // nodes that should be connected and are not yet
 }
 
 // controlCapacity bounds the control messages that wait; the account carries a few a second from each peer.
@@ -70,12 +68,14 @@ func newController(n *Node) *controller {
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 		sessions: map[uint64]*session{}, routes: map[string]bool{}, gaveUp: map[string]bool{}, verifying: map[membership.ID]bool{},
 		waiters: map[membership.ID][]chan error{}, byes: map[uint64]chan struct{}{}, announcer: announcer{lives: map[string]uint64{}},
+		sightings: map[membership.ID]*sighting{}, doubts: map[membership.ID]time.Time{},
 		pings: map[uint64]chan struct{}{},
 	}
 	c.table = membership.New(membership.Config{
 		Self: n.info, Interval: n.cfg.Tick, Setup: n.cfg.Setup, Window: n.grant.Load(),
-		Auto:  membership.Auto(n.cfg.AutoConnect),
-		Admit: func(i wire.Info) error { return n.cfg.admit(i.Name) },
+		Auto:   membership.Auto(n.cfg.AutoConnect),
+		Admit:  func(i wire.Info) error { return n.cfg.admit(i.Name) },
+		Prover: n.prover(),
 		NewConn: func() uint64 {
 			return rand.Uint64() | 1 // never zero
 		},
@@ -101,7 +101,11 @@ func (c *controller) call(f func(t *membership.Table, now time.Time)) error {
 
 // receive hands a message of the ordered account over.
 func (c *controller) receive(m wire.Control, inOrder bool) {
-	c.do(func(t *membership.Table, now time.Time) { t.Receive(now, m, inOrder) })
+	c.do(func(t *membership.Table, now time.Time) {
+		if c.proven(m) {
+			t.Receive(now, m, inOrder)
+		}
+	})
 }
 
 func (c *controller) run() {
@@ -122,14 +126,14 @@ func (c *controller) run() {
 			}
 			spare = list
 		case <-timer.C:
-			c.compareRoutes()
 		case <-c.stop:
 			return
 		}
 		c.listen()
 		now := time.Now()
+		c.compareRoutes(now)
 		next := c.announce(now, c.settleRoutes(now, c.table.Tick(now)))
-		timer.Reset(time.Until(next))
+		timer.Reset(time.Until(sooner(next, c.compareAt)))
 		c.n.shadows.Store(int32(c.table.Shadows()))
 		if p := int32(c.table.Pending()); c.pending.Swap(p) != p {
 			c.n.changed()
@@ -174,8 +178,15 @@ func (c *controller) message(m *nats.Msg) {
 		close(answer)
 		delete(c.pings, msg.Token)
 	}
-	c.learnStore(time.Now(), msg.From)
-	c.table.Receive(time.Now(), msg, false)
+	now := time.Now()
+	if len(c.doubts) > 0 {
+		delete(c.doubts, membership.IDOf(msg.From))
+	}
+	c.learnStore(now, msg.From)
+	if msg.Verb == wire.Announce && !c.announced(now, msg, m.Subject == c.n.subjects.announce()) || !c.proven(msg) {
+		return // told, and counted
+	}
+	c.table.Receive(now, msg, false)
 }
 
 // nobody is told that a node's control messages find no taker. That alone does not say that the node is gone: two nodes
@@ -186,6 +197,10 @@ func (c *controller) nobody(inc uint64) {
 	if !ok || c.verifying[id] {
 		return
 	}
+	if life := c.announcer.lives[id.Name]; life != 0 && life != id.Incarnation {
+		c.table.NoResponder(time.Now(), id) // the route is that of the store's next life
+		return
+	}
 	c.refreshRoutes()
 	visible, hidden := serverName(ID(id), false), serverName(ID(id), true)
 	if c.routes[visible] || c.routes[hidden] || c.routes[id.Name] ||
@@ -193,8 +208,8 @@ func (c *controller) nobody(inc uint64) {
 		return
 	}
 	addr := c.table.Addr(id)
-	if addr == "" {
-		c.table.NoResponder(time.Now(), id)
+	if addr == "" || !c.n.cfg.Mode.Routed() {
+		c.unanswered(time.Now(), id)
 		return
 	}
 	c.verifying[id] = true
@@ -205,15 +220,15 @@ func (c *controller) nobody(inc uint64) {
 func (c *controller) verify(id membership.ID, addr string) {
 	ctx, cancel := context.WithTimeout(c.n.ctx, membership.Misses*c.n.Tick())
 	defer cancel()
-	found, err := broker.Probe(ctx, addr, c.n.probeConfig())
+	found, err := c.n.broker.Probe(ctx, addr)
 	there, _, _ := parseServerName(found.ServerName)
-	if there.Incarnation == 0 {
-		there.Incarnation = id.Incarnation // a store's server does not say; its ticks will
-	}
 	silent := ctx.Err() != nil && c.n.ctx.Err() == nil // asked now: the context ends with this function
 	c.do(func(t *membership.Table, now time.Time) {
 		delete(c.verifying, id)
 		switch {
+		case err == nil && there.Name == id.Name && there.Incarnation == 0:
+			// A store's server does not say which life of it this is; its ticks or announcements will.
+			c.n.keeper.do(func() { c.n.keeper.redial(addr) })
 		case err == nil && there == id:
 			t.Confirm(now, id)
 			c.n.keeper.do(func() { c.n.keeper.redial(addr) })
@@ -249,13 +264,31 @@ func (c *controller) route(e broker.RouteEvent) {
 			c.table.Suspect(time.Now(), id)
 		}
 		c.dirty = true
+	case broker.LeafDown:
+		if id, _, ok := c.identify(e.Remote); ok && e.ByPeer {
+			c.table.Suspect(time.Now(), id)
+		}
+		c.link()
 	default:
+		c.link()
 		c.dirty = true
 	}
 }
 
-// compareRoutes notices a change that no event told, or told before the broker knew it itself.
-func (c *controller) compareRoutes() {
+// compareRoutes notices a change that no event told, or told before the broker knew it itself. It looks a few times in each
+// interval, however busy the controller is.
+func (c *controller) compareRoutes(now time.Time) {
+	if now.Before(c.compareAt) {
+		return
+	}
+	c.compareAt = now.Add(c.n.Tick() / membership.Misses)
+	c.forgetSightings(now)
+	if !c.n.cfg.Mode.Routed() {
+		c.link()
+		if !c.linked.Load() {
+			c.compareAt = now.Add(linkPoll)
+		}
+	}
 	if c.half || c.n.broker.NumRemotes() != len(c.routes) {
 		c.dirty = true
 	}
@@ -290,7 +323,8 @@ func (c *controller) refreshRoutes() {
 			c.table.Gone(now, id, !c.gaveUp[name])
 		}
 	}
-	if !maps.Equal(c.routes, current) {
+	if !maps.Equal(c.routes, current) && (c.n.isStore() || len(c.routes) == 0) {
+		// Nodes without routes, which nothing tells of this one, answer.
 		c.announcer.changed(now)
 	}
 	c.routes, c.half = current, half
@@ -304,7 +338,7 @@ func (c *controller) acknowledge(s *session, taken uint64) {
 		Verb: wire.Ack, Conn: s.peer.Conn, Taken: taken, Window: c.n.grant.Load(),
 		From: wire.Info{Name: c.n.id.Name, Incarnation: c.n.id.Incarnation},
 	}
-	c.publish(controlSubject(s.peer.Incarnation), "", m.Encode())
+	c.publish(c.n.subjects.control(s.peer.Incarnation), "", m.Encode())
 }
 
 // opened reports that a session is up.
@@ -337,158 +371,5 @@ func (c *controller) publish(subject, reply string, data []byte) {
 	m := nats.Msg{Subject: subject, Reply: reply, Data: data}
 	if err := c.conn.PublishMsg(&m); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		c.n.counters.controlFailed.Add(1) // ticks repeat what matters
-	}
-}
-
-// The methods below are the membership.Effects.
-
-// Control implements membership.Effects. What expects an answer carries a reply subject, so that the broker says so when
-// nobody is there.
-func (c *controller) Control(to membership.ID, m wire.Control) {
-	reply := ""
-	if m.Verb == wire.Tick || m.Verb == wire.Probe {
-		reply = replySubject(c.n.id.Incarnation, to.Incarnation)
-	}
-	c.publish(controlSubject(to.Incarnation), reply, m.Encode())
-}
-
-// Ordered implements membership.Effects. The message leaves behind all that was sent to the node before: a hello that
-// overtook the frames and the goodbye of the session before would have the peer give that up too soon.
-func (c *controller) Ordered(to membership.ID, m wire.Control) {
-	o := newOp(opRaw)
-	o.subject, o.buf = frameSubject(to.Incarnation), append(o.buf, m.EncodeOrdered()...)
-	c.n.out.push(o)
-	c.n.out.wakeWriter()
-}
-
-func (c *controller) newSession(s membership.Session, caller bool) *session {
-	p := Peer{ID: ID(membership.IDOf(s.Peer)), Conn: s.Conn, Hidden: s.Peer.Hidden || c.n.cfg.Hidden}
-	made := newSession(p, s.Peer, s.Window)
-	made.caller = caller
-	c.sessions[s.Conn] = made
-	c.n.keeper.know(s.Peer)
-	c.table.SetWindow(c.n.grant.Load())
-	return made
-}
-
-// Expect implements membership.Effects.
-func (c *controller) Expect(s membership.Session) {
-	made := c.newSession(s, false)
-	c.n.dispatcher.do(func() { c.n.dispatcher.conns[s.Conn] = made })
-}
-
-// Forget implements membership.Effects.
-func (c *controller) Forget(conn uint64, why membership.Why) {
-	delete(c.sessions, conn)
-	c.n.dispatcher.do(func() {
-		if s := c.n.dispatcher.conns[conn]; s != nil {
-			c.n.dispatcher.lower(s, why, "its first message came too late")
-		}
-	})
-}
-
-// Open implements membership.Effects.
-func (c *controller) Open(s membership.Session) {
-	made := c.newSession(s, true)
-	c.n.dispatcher.do(func() {
-		c.n.dispatcher.conns[s.Conn] = made
-		c.n.dispatcher.raise(made)
-	})
-}
-
-// Close implements membership.Effects. The end is delivered behind what has arrived: a fence on the ordered account says
-// when. Should that account be cut, the fence is lost, and a timer does it.
-func (c *controller) Close(conn uint64, why membership.Why, evidence string) {
-	delete(c.sessions, conn)
-	n, token := c.n, c.n.fences.Add(1)
-	n.dispatcher.do(func() { n.dispatcher.closing[token] = closing{conn, why, evidence} })
-	if err := n.ordered.Publish(frameSubject(n.id.Incarnation), wire.AppendFence(nil, token)); err != nil {
-		n.dispatcher.do(func() { n.dispatcher.finish(token) })
-		return
-	}
-	time.AfterFunc(max(n.cfg.Tick, 250*time.Millisecond), func() {
-		n.dispatcher.do(func() { n.dispatcher.expire(token) })
-	})
-}
-
-// Acked implements membership.Effects.
-func (c *controller) Acked(conn, taken, window uint64) {
-	if s := c.sessions[conn]; s != nil {
-		s.acked(taken, window, c.n.out)
-	}
-}
-
-// Received implements membership.Effects.
-func (c *controller) Received(conn uint64) uint64 {
-	if s := c.sessions[conn]; s != nil {
-		return s.received.Load()
-	}
-	return 0
-}
-
-// Sent implements membership.Effects.
-func (c *controller) Sent(conn uint64) uint64 {
-	if s := c.sessions[conn]; s != nil {
-		return s.sent.Load()
-	}
-	return 0
-}
-
-// Taken implements membership.Effects.
-func (c *controller) Taken(conn uint64) (taken, window uint64) {
-	if s := c.sessions[conn]; s != nil {
-		taken = s.charged.Load()
-	}
-	return taken, c.n.grant.Load()
-}
-
-// Mark implements membership.Effects.
-func (c *controller) Mark(conn uint64) {
-	if s := c.sessions[conn]; s != nil {
-		o := newOp(opMark)
-		o.session = s
-		c.n.out.push(o)
-		c.n.out.wakeWriter()
-	}
-}
-
-// Failed implements membership.Effects.
-func (c *controller) Failed(id membership.ID, why membership.Why, detail string) {
-	var err error
-	switch why {
-	case membership.NotAllowed:
-		err = fmt.Errorf("%w: %s", ErrRefused, detail)
-	case membership.NameInUse:
-		err = fmt.Errorf("%w: %s", ErrNameInUse, detail)
-	default:
-		err = fmt.Errorf("%w: %s: %s", ErrNotConnected, id.Name, detail)
-	}
-	c.n.failedPeer(ID(id), why, err)
-	c.answer(id, err)
-}
-
-// answer tells those who wait for a session with a node.
-func (c *controller) answer(id membership.ID, err error) {
-	for _, w := range c.waiters[id] {
-		w <- err
-	}
-	delete(c.waiters, id)
-	c.n.changed()
-}
-
-// ByeSeen implements membership.Effects. The session is over on both sides then, whatever the peer does next: it may be
-// leaving too.
-func (c *controller) ByeSeen(conn uint64) {
-	done, s := c.byes[conn], c.sessions[conn]
-	if done == nil {
-		return
-	}
-	close(done)
-	delete(c.byes, conn)
-	if s != nil {
-		c.n.dispatcher.do(func() {
-			c.ended(conn, membership.Shutdown, "")
-			c.n.dispatcher.lower(s, membership.Shutdown, "this node leaves")
-		})
 	}
 }

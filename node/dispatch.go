@@ -366,6 +366,7 @@ func (d *dispatcher) start(s *session) {
 	o := newOp(opBatch)
 	o.session, o.buf = s, o.buf[:wire.BatchSize]
 	s.queued += wire.MessageCharge + wire.BatchSize
+	s.unsent += wire.BatchSize
 	s.last = o
 	d.n.out.push(o)
 	s.mu.Unlock()

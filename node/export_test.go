@@ -1,6 +1,11 @@
 package node
 
-import "github.com/kith-mesh/kith/internal/wire"
+import (
+	"time"
+
+	"github.com/kith-mesh/kith/broker"
+	"github.com/kith-mesh/kith/internal/wire"
+)
 
 // What tests of the package may reach into: what a peer that misbehaves, or a broker that loses messages, would do.
 
@@ -21,8 +26,8 @@ func (n *Node) PublishControl(subject string, data []byte) error {
 }
 
 // FrameSubject and ControlSubject are where a node takes frames and control messages.
-func FrameSubject(inc uint64) string   { return frameSubject(inc) }
-func ControlSubject(inc uint64) string { return controlSubject(inc) }
+func FrameSubject(inc uint64) string   { return subjects{}.frames(inc) }
+func ControlSubject(inc uint64) string { return subjects{}.control(inc) }
 
 // LoseFrames has this node number frames for a peer and not send them, as if they were lost on the way.
 func (n *Node) LoseFrames(peer string, count uint64) {
@@ -62,3 +67,27 @@ const ReceiveCapacity = receiveCapacity
 
 // CutOrdered cuts the node's own ordered connection, as its broker does when it is overtaken.
 func (n *Node) CutOrdered() { _ = n.ordered.ForceReconnect() }
+
+// Pretend has this node prove its sessions with another certificate than the one that it connects with.
+func (n *Node) Pretend(c *broker.Certificate) {
+	n.secrets.mu.Lock()
+	defer n.secrets.mu.Unlock()
+	n.secrets.now.Certificate = c
+}
+
+// Knows has this node dial an address, as if it had been found just now.
+func (n *Node) Knows(addr string) {
+	n.keeper.do(func() { n.keeper.contact(addr, "test").urgent = true })
+}
+
+// Freeze has the node answer nobody on the control account, and open no session, until it is told to go on.
+func (n *Node) Freeze(until <-chan struct{}) { n.control.do(func(tableRef, time.Time) { <-until }) }
+
+// Crash ends the broker of a node that is frozen: to its peers it is gone in the middle of whatever it does.
+func (n *Node) Crash(until <-chan struct{}) error {
+	n.Freeze(until)
+	return n.broker.Close()
+}
+
+// Stir wakes everybody who waits for something to change, as a mesh does in which nodes come and go.
+func (n *Node) Stir() { n.changed() }

@@ -71,8 +71,12 @@ func newKeeper(n *Node, ctx context.Context) *keeper {
 	return k
 }
 
-// do has f run on the keeper. It never blocks.
-func (k *keeper) do(f func()) { k.updates.Push(f) }
+// do has f run on the keeper. It never blocks. Where there are no routes, there is nothing to keep.
+func (k *keeper) do(f func()) {
+	if k.n.cfg.Mode.Routed() {
+		k.updates.Push(f)
+	}
+}
 
 // know takes over where a peer says that it listens. It does not wait.
 func (k *keeper) know(i wire.Info) {
@@ -103,6 +107,9 @@ func (k *keeper) forget(server string) {
 // wish has the addresses under which discovery knows a node asked and dialled now. The start of the node counts as not
 // complete until they have had their time.
 func (k *keeper) wish(name string) {
+	if !k.n.cfg.Mode.Routed() {
+		return
+	}
 	done := make(chan struct{})
 	k.do(func() {
 		defer close(done)
@@ -131,6 +138,12 @@ func (k *keeper) redial(addr string) {
 // run looks after the contacts until the node stops.
 func (k *keeper) run() {
 	defer close(k.stopped)
+	if !k.n.cfg.Mode.Routed() {
+		k.open.Store(0)
+		k.n.changed()
+		<-k.ctx.Done()
+		return
+	}
 	defer k.probes.Wait()
 	var strategies sync.WaitGroup
 	defer strategies.Wait()
@@ -160,7 +173,7 @@ func (k *keeper) discover(source string, s discovery.Strategy) {
 	n := k.n
 	self := discovery.Self{
 		Name: n.cfg.Name, Incarnation: n.id.Incarnation, Addr: n.Addr(), Mesh: n.cfg.Mesh, Hidden: n.cfg.Hidden,
-		PID: pid, Cookie: n.cfg.Cookie,
+		PID: pid, Cookies: n.cookies, Draining: n.drained,
 	}
 	err := s.Run(k.ctx, self, func(list []discovery.Candidate) {
 		k.do(func() { k.found(source, list) })
@@ -224,7 +237,7 @@ func (k *keeper) step(now time.Time) {
 	unlinked := k.sort(now, routed)
 	for rank, c := range unlinked {
 		if k.due(now, c, rank, len(routed) > 0) {
-			c.probing = true
+			c.probing, c.asked = true, now
 			k.ask(c)
 		}
 	}
@@ -258,7 +271,7 @@ func (k *keeper) probe(c *contact) {
 		}
 		ctx, cancel := context.WithTimeout(k.ctx, patience)
 		defer cancel()
-		found, err := broker.Probe(ctx, c.addr, k.n.probeConfig())
+		found, err := k.n.broker.Probe(ctx, c.addr)
 		k.do(func() { k.answered(time.Now(), c, found, err) })
 	})
 }
@@ -301,14 +314,15 @@ func (k *keeper) refused(c *contact, err error) {
 	}
 	c.logged = kind
 	event := k.n.log.Debug()
-	if errors.Is(err, broker.ErrCookie) || errors.Is(err, broker.ErrMesh) || errors.Is(err, broker.ErrNotNode) {
+	if errors.Is(err, broker.ErrCookie) || errors.Is(err, broker.ErrCertificate) || errors.Is(err, broker.ErrMesh) ||
+		errors.Is(err, broker.ErrNotNode) {
 		event = k.n.log.Error()
 	}
 	event.Err(err).Str("address", c.addr).Msg("refused a candidate")
 }
 
 func refusalKind(err error) string {
-	for _, e := range []error{broker.ErrCookie, broker.ErrMesh, broker.ErrNotNode, broker.ErrNotListening, context.DeadlineExceeded} {
+	for _, e := range []error{broker.ErrCookie, broker.ErrCertificate, broker.ErrMesh, broker.ErrNotNode, broker.ErrNotListening, context.DeadlineExceeded} {
 		if errors.Is(err, e) {
 			return e.Error()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,8 +16,11 @@ import (
 // A clean leave is a shutdown, told apart from a crash, and everything that was sent before it arrives.
 func TestLeave(t *testing.T) {
 	t.Run("loses_nothing_that_was_sent", func(t *testing.T) {
-		runs := 100
-		if testing.Short() {
+		runs := 50
+		switch {
+		case os.Getenv(soakEnv) != "":
+			runs = 1000
+		case testing.Short():
 			runs = 20
 		}
 		b := start(t, "b")
@@ -115,6 +119,28 @@ func TestLeave(t *testing.T) {
 			t.Error("it has not stopped")
 		}
 		m.MendAll()
+	})
+	t.Run("peer_that_is_gone_before_it_answers", func(t *testing.T) {
+		a, b := pair(t)
+		events := watch(t, a)
+		standing, held := make(chan struct{}), make(chan struct{})
+		var group sync.WaitGroup
+		defer group.Wait()
+		defer close(held)
+		group.Go(func() { _ = b.Do(t.Context(), func() { close(standing); <-held }) })
+		<-standing
+		group.Go(func() {
+			if err := a.Shutdown(within(t)); err != nil {
+				t.Errorf("%v", err)
+			}
+		})
+		meshtest.Eventually(t, "the goodbye is there and not read", func() bool { return b.WaitingMessages() > 0 })
+		if err := b.Crash(held); err != nil {
+			t.Errorf("%v", err)
+		}
+		if e := events.await(t, 1); e.Reason != node.ReasonShutdown {
+			t.Errorf("%+v", e)
+		}
 	})
 	t.Run("crash_is_no_shutdown", func(t *testing.T) {
 		a, b := pair(t)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,9 @@ type Monitor struct {
 	stop   chan struct{}
 	ended  chan struct{}
 	once   sync.Once
+
+	connect bool
+	attempt sync.WaitGroup // to connect
 }
 
 // MonitorOption narrows or widens a Monitor.
@@ -55,8 +59,16 @@ func OnlyNode(name string) MonitorOption {
 	return func(m *Monitor) { m.name, m.hidden = name, func(bool) bool { return true } }
 }
 
+// Connecting has a Monitor of one node connect to it, if it is not connected. Where that fails, an event that is not Up,
+// with ReasonNoConnection, says so once, with the error as its evidence (NET-37). It means something beside OnlyNode only,
+// and nothing for this node itself.
+func Connecting() MonitorOption {
+	return func(m *Monitor) { m.connect = true }
+}
+
 // Monitor subscribes to nodeup and nodedown. Nodes that are connected already are not reported (NET-25): ask Nodes
-// after subscribing. Several subscriptions are independent, each gets its own copy (NET-26, NET-27). It does not block.
+// after subscribing. One whose session opens at that very moment may be in both. Several subscriptions are independent, each
+// gets its own copy (NET-26, NET-27). It does not block.
 func (n *Node) Monitor(opts ...MonitorOption) *Monitor {
 	m := &Monitor{
 		n: n, hidden: func(h bool) bool { return !h }, queue: queue.New[Event](), events: make(chan Event),
@@ -71,7 +83,26 @@ func (n *Node) Monitor(opts ...MonitorOption) *Monitor {
 		return m
 	}
 	go m.run()
+	if m.connect && m.name != "" && m.name != n.id.Name {
+		m.attempt.Go(m.reach)
+	}
 	return m
+}
+
+// reach connects to the one node of the Monitor.
+func (m *Monitor) reach() {
+	ctx, cancel := context.WithCancel(m.n.ctx)
+	m.attempt.Go(func() {
+		select {
+		case <-m.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	defer cancel()
+	if _, err := m.n.Connect(ctx, m.name); err != nil && ctx.Err() == nil {
+		m.queue.Push(Event{Peer: Peer{ID: ID{Name: m.name}}, Reason: ReasonNoConnection, Evidence: err.Error(), At: time.Now()})
+	}
 }
 
 // Events is where the events come. The channel is closed by Close, and when the node has stopped.
@@ -80,8 +111,7 @@ func (m *Monitor) Events() <-chan Event { return m.events }
 // Close ends the subscription. It may be called again, from any goroutine.
 func (m *Monitor) Close() {
 	m.n.watchers.remove(m)
-	m.once.Do(func() { close(m.stop) })
-	<-m.ended
+	m.finish()
 }
 
 func (m *Monitor) run() {
@@ -103,8 +133,12 @@ func (m *Monitor) run() {
 	}
 }
 
-// finish ends the delivery.
-func (m *Monitor) finish() { m.once.Do(func() { close(m.stop) }) }
+// finish ends the delivery, and waits for its end.
+func (m *Monitor) finish() {
+	m.once.Do(func() { close(m.stop) })
+	<-m.ended
+	m.attempt.Wait()
+}
 
 func (m *Monitor) wants(e Event) bool {
 	return m.hidden(e.Peer.Hidden) && (m.name == "" || m.name == e.Peer.Name)
@@ -145,7 +179,6 @@ func (w *watchers) close() {
 	w.mu.Unlock()
 	for m := range list {
 		m.finish()
-		<-m.ended
 	}
 }
 

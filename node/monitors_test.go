@@ -134,6 +134,29 @@ func TestNETMonitors(t *testing.T) {
 		}
 		unread.Close()
 	})
+	t.Run("NET-37_a_monitor_of_one_node_connects", func(t *testing.T) {
+		a := start(t, "a", auto(node.AutoNever))
+		b := start(t, "b", auto(node.AutoNever), joining(a))
+		meshtest.Eventually(t, "a route", func() bool { return a.Report().Routes == 1 })
+		plain := watch(t, a, node.OnlyNode(b.Name()))
+		if len(a.Nodes()) != 0 || len(plain.all()) != 0 {
+			t.Error("a plain monitor connects")
+		}
+		at := watch(t, a, node.OnlyNode(b.Name()), node.Connecting())
+		if e := at.await(t, 1); !e.Up || e.Peer.ID != b.ID() {
+			t.Errorf("%+v", e)
+		}
+		nobody := watch(t, a, node.OnlyNode("nobody@127.0.0.1"), node.Connecting())
+		if e := nobody.await(t, 1); e.Up || e.Reason != node.ReasonNoConnection || e.Peer.Name != "nobody@127.0.0.1" || e.Evidence == "" {
+			t.Errorf("%+v", e)
+		}
+		self := watch(t, a, node.OnlyNode(a.Name()), node.Connecting())
+		busy := a.Monitor(node.OnlyNode("x@127.0.0.1"), node.Connecting())
+		busy.Close() // while it tries
+		if len(self.all()) != 0 || len(nobody.all()) != 1 {
+			t.Errorf("%+v, %+v", self.all(), nobody.all())
+		}
+	})
 	t.Run("after_the_end", func(t *testing.T) {
 		a, b := pair(t)
 		m := a.Monitor()

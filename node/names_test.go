@@ -171,6 +171,23 @@ func TestNETCookie(t *testing.T) {
 			t.Errorf("%d frames were taken", in)
 		}
 	})
+	t.Run("NET-03_no_storm", func(t *testing.T) {
+		a := start(t, "a")
+		b := start(t, "b", joining(a), func(c *node.Config) { c.Cookie = []byte("quite another cookie, as long as the first") })
+		tried := func() (n int) {
+			for _, r := range b.Report().Refusals {
+				n += r.Seen
+			}
+			return n
+		}
+		meshtest.Eventually(t, "the first refusal", func() bool { return tried() > 0 })
+		began := time.Now()
+		meshtest.Eventually(t, "some more", func() bool { return tried() >= 4 })
+		// Pauses of 200, 400 and 800 ms, each between half and one and a half of that.
+		if took := time.Since(began); took < 700*time.Millisecond {
+			t.Errorf("four attempts in %v", took)
+		}
+	})
 	t.Run("NET-03_wrong_mesh", func(t *testing.T) {
 		a := start(t, "a")
 		b := start(t, "b", joining(a), func(c *node.Config) { c.Mesh = "other" })

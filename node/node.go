@@ -26,6 +26,7 @@ type Node struct {
 	info        wire.Info
 	log         zerolog.Logger
 	epoch       time.Time // the node's clock counts from here
+	subjects    subjects
 	replyPrefix string
 
 	broker      *broker.Broker
@@ -55,8 +56,14 @@ type Node struct {
 	watchers watchers
 	change   notice
 	refusals refusals
+	secrets  secrets
+	// permissions remembers what was refused by rules.
+	permissions permissions
 	// refusalLog bounds the log lines about refused routes.
 	refusalLog limiter
+	proofLog   limiter // the same for sessions
+	draining   atomic.Bool
+	drained    chan struct{} // closed when the node begins to drain
 	tick       atomic.Int64
 	twins      atomic.Pointer[string] // where another node with our name is
 }
@@ -76,7 +83,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, id: ID{cfg.Name, inc}, log: cfg.Log.With().Str("node", cfg.Name).Logger(),
-		epoch: time.Now(), done: make(chan struct{}), replyPrefix: replySubject(inc, 0)[:len("kith.r.")+17],
+		epoch: time.Now(), done: make(chan struct{}), drained: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.peers.Store(newPeerSet(nil))
@@ -84,6 +91,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.grant.Store(grantFor(1))
 	n.tick.Store(int64(cfg.Tick))
 	n.change.init()
+	n.secrets.now = cfg.credentials()
 	if err := n.start(ctx); err != nil {
 		_ = n.Close()
 		return nil, err
@@ -98,9 +106,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.dispatcher = newDispatcher(n)
 	n.info = wire.Info{Name: n.id.Name, Incarnation: n.id.Incarnation, Hidden: n.cfg.Hidden, Version: n.cfg.Version}
-	if n.isStore() {
-		n.info.Features = []string{featureStore}
-	}
+	n.info.Features = n.features()
 	n.control = newController(n)
 	if err := n.startBroker(ctx); err != nil {
 		return err
@@ -109,6 +115,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.control.do(n.introduceSelf)
+	n.control.link()
 	n.keeper = newKeeper(n, n.ctx)
 	n.out = newOutbox(n.publish, n.clock, n.publishFailed)
 	go n.out.run()
@@ -141,13 +148,17 @@ func (n *Node) reserve() error {
 func (n *Node) startBroker(ctx context.Context) error {
 	b, err := broker.Start(ctx, broker.Config{
 		Mesh: n.cfg.Mesh, ServerName: serverOf(n.info), Store: n.storeConfig(), Clients: n.cfg.Clients, Listen: n.cfg.Listen, Advertise: n.cfg.Advertise,
-		Cookie: n.cfg.Cookie, Plaintext: n.cfg.Plaintext, SNI: sni(n.id), TickWindow: 4 * n.cfg.Tick,
+		Cookie: n.cfg.Cookie, Accept: n.cfg.AcceptCookies, PeerCookies: n.cfg.PeerCookies, Certificate: n.cfg.Certificate,
+		Node: n.cfg.Name, Plaintext: n.cfg.Plaintext, SNI: sni(n.id), TickWindow: 4 * n.cfg.Tick,
+		Mode: n.cfg.Mode, Servers: n.cfg.Servers, ServerOptions: n.cfg.ServerOptions, LeafListen: n.cfg.LeafListen,
 		OnRoute: n.control.onRoute, Log: n.log.With().Str("part", "broker").Logger(),
 	})
 	if err != nil {
 		return err
 	}
 	n.broker = b
+	n.subjects = subjects{b.Prefix()}
+	n.replyPrefix = n.subjects.replies(n.id.Incarnation)
 	n.info.Addr = b.AdvertisedAddr()
 	return nil
 }
@@ -156,10 +167,6 @@ func (n *Node) startBroker(ctx context.Context) error {
 func (n *Node) introduceSelf(t tableRef, _ time.Time) { t.SetAddr(n.info.Addr) }
 
 func sni(id ID) string { return fmt.Sprintf("%016x", id.Incarnation) }
-
-func (n *Node) probeConfig() broker.ProbeConfig {
-	return broker.ProbeConfig{Cookie: n.cfg.Cookie, Plaintext: n.cfg.Plaintext, SNI: sni(n.id), Mesh: n.cfg.Mesh}
-}
 
 // connect opens the two in-process connections and subscribes to what is addressed to this node.
 func (n *Node) connect() error {
@@ -170,14 +177,14 @@ func (n *Node) connect() error {
 	if err != nil {
 		return fmt.Errorf("connecting to the node's own broker: %w", err)
 	}
-	if _, err := n.ordered.ChanSubscribe(frameSubject(n.id.Incarnation), n.dispatcher.messages); err != nil {
+	if _, err := n.ordered.ChanSubscribe(n.subjects.frames(n.id.Incarnation), n.dispatcher.messages); err != nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
 	n.control.conn, err = n.broker.Connect(broker.Control)
 	if err != nil {
 		return fmt.Errorf("connecting to the node's own broker: %w", err)
 	}
-	for _, subject := range []string{controlSubject(n.id.Incarnation), n.replyPrefix + "*", announceSubject} {
+	for _, subject := range []string{n.subjects.control(n.id.Incarnation), n.replyPrefix + "*", n.subjects.announce()} {
 		if _, err := n.control.conn.ChanSubscribe(subject, n.control.messages); err != nil {
 			return fmt.Errorf("subscribing: %w", err)
 		}
@@ -191,12 +198,15 @@ func (n *Node) connect() error {
 }
 
 func (n *Node) publishEntry() error {
-	if n.reservation == nil {
-		return nil
+	if n.reservation == nil || !n.cfg.Mode.Routed() {
+		return nil // others on this host could not dial it
 	}
-	n.listed = time.Now()
+	if n.listed.IsZero() {
+		n.listed = time.Now()
+	}
 	return n.reservation.Publish(discovery.Entry{
 		Name: n.id.Name, Incarnation: n.id.Incarnation, Addr: n.info.Addr, PID: pid, Hidden: n.cfg.Hidden, Started: n.listed,
+		Draining: n.draining.Load(),
 	})
 }
 
@@ -245,8 +255,17 @@ func (n *Node) Name() string { return n.id.Name }
 // Hidden says whether this is a hidden node.
 func (n *Node) Hidden() bool { return n.cfg.Hidden }
 
-// Addr is the HOST:PORT that peers dial.
-func (n *Node) Addr() string { return n.info.Addr }
+// Addr is the HOST:PORT that peers dial. Where none do, it is that of the server through which they reach this node, empty
+// while there is none: see Config.Mode.
+func (n *Node) Addr() string {
+	if n.cfg.Mode.Routed() {
+		return n.info.Addr
+	}
+	return n.broker.Via()
+}
+
+// LeafAddr is the HOST:PORT at which this node takes leaf nodes, or "" if it takes none.
+func (n *Node) LeafAddr() string { return n.broker.LeafAddr() }
 
 // Mesh is the name of the mesh.
 func (n *Node) Mesh() string { return n.cfg.Mesh }

@@ -34,6 +34,9 @@ type outbox struct {
 const (
 	// maxBatch is where a message stops growing: about what fits the loopback's buffers at once.
 	maxBatch = 64 << 10
+	// maxUnsent is how many bytes of one session may wait for the writer before its senders wait too. All sessions share the
+	// writer: without it, whoever streams to one peer has a window of megabytes ahead of everybody else's next frame.
+	maxUnsent = 2 * maxBatch
 	// quiet is how long nothing must have been published for a sender to publish by itself.
 	quiet = int64(8 * time.Microsecond)
 )
@@ -70,7 +73,7 @@ func newOp(k opKind) *op {
 }
 
 func (o *op) free() {
-	if cap(o.buf) <= 2*maxBatch {
+	if cap(o.buf) <= maxWhole+maxBatch {
 		o.session, o.targets = nil, nil
 		ops.Put(o)
 	}
@@ -199,6 +202,11 @@ func (s *session) seal(o *op) (first uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget(o)
+	s.unsent -= len(o.buf)
+	if s.space != nil && s.unsent <= maxUnsent/2 && len(s.backlog) == 0 && s.queued-s.taken < s.window {
+		close(s.space)
+		s.space = nil
+	}
 	first = s.next
 	s.next += uint64(o.count)
 	s.sent.Store(s.next - 1)

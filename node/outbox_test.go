@@ -32,7 +32,7 @@ func newWriter(sessions int) *writer {
 	}, func() int64 { return 0 }, func(error) {}) // a clock that stands: all is left to the writer
 	for i := range sessions {
 		id := ID{fmt.Sprintf("n%d@h", i), uint64(100 + i)}
-		w.sessions = append(w.sessions, newSession(Peer{ID: id, Conn: uint64(1000 + i)}, wire.Info{}, 1<<30))
+		w.sessions = append(w.sessions, newSession(Peer{ID: id, Conn: uint64(1000 + i)}, wire.Info{}, 1<<30, subjects{}.frames(id.Incarnation)))
 	}
 	return w
 }
@@ -40,11 +40,14 @@ func newWriter(sessions int) *writer {
 // step publishes the oldest operation, if there is one.
 func (w *writer) step() bool {
 	b := w.n.out
+	b.mu.Lock()
 	if len(b.queue) == 0 {
+		b.mu.Unlock()
 		return false
 	}
 	o := b.queue[0]
 	b.queue = b.queue[1:]
+	b.mu.Unlock()
 	b.send(o)
 	return true
 }
@@ -156,6 +159,9 @@ func TestOutboxKeepsEachSessionsOrder(t *testing.T) {
 		for w.step() {
 		}
 		for i, s := range w.sessions {
+			if s.unsent != 0 {
+				t.Fatalf("session %d: %d bytes count as waiting where nothing does", i, s.unsent)
+			}
 			if got := w.delivered(t, i); strings.Join(got, "\n") != strings.Join(want[i], "\n") {
 				t.Fatalf("session %d gets\n%q\nwant\n%q", i, got, want[i])
 			}
@@ -197,4 +203,48 @@ func TestChargesOfBothSidesAgree(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever streams to one peer has so much ahead of what others send to another peer, and no more, however wide the
+// window; and goes on when that has left.
+func TestStreamLeavesRoomForOthers(t *testing.T) {
+	w := newWriter(2)
+	stream, other := w.sessions[0], w.sessions[1]
+	piece := make([]byte, maxWhole/2)
+	now, cancel := context.WithCancel(t.Context())
+	cancel()
+	for stream.enqueue(now, 0, ProtocolUser, wire.Whole, w.n.out, piece) == nil {
+	}
+	sent := make(chan error)
+	go func() { sent <- stream.enqueue(context.Background(), 0, ProtocolUser, wire.Whole, w.n.out, piece) }()
+	if err := other.enqueue(now, 0, ProtocolUser, wire.Whole, w.n.out, []byte("a call")); err != nil {
+		t.Fatal(err)
+	}
+	ahead := 0
+	for other.sent.Load() == 0 {
+		if !w.step() {
+			t.Fatal("the frame for the other peer is not in the outbox")
+		}
+		if last := w.published[len(w.published)-1]; last.subject == stream.subject {
+			ahead += len(last.data)
+		}
+	}
+	if limit := maxUnsent + 2*len(piece); ahead > limit {
+		t.Errorf("%d bytes of the stream leave first, %d may", ahead, limit)
+	}
+	for waiting := true; waiting; {
+		select {
+		case err := <-sent:
+			if err != nil {
+				t.Fatal(err)
+			}
+			waiting = false
+		default:
+			w.step()
+		}
+	}
+	// What may not wait is bounded by the window alone.
+	if err := stream.enqueue(now, NoWait, ProtocolUser, wire.Whole, w.n.out, piece); err != nil {
+		t.Error(err)
+	}
 }

@@ -17,6 +17,9 @@ const maxWhole = 128 << 10
 // peer: each is a goroutine that waits in Send over there.
 const maxAssemblies = 1 << 16
 
+// firstRoom is how many times what has arrived of a message is set aside for the rest of it at first; then it doubles.
+const firstRoom = 8
+
 // assembly gathers the parts of one message.
 type assembly struct {
 	protocol Protocol
@@ -109,6 +112,14 @@ func (s *session) assemble(p Protocol, part wire.Part, payload []byte, limit int
 	}
 	if uint64(len(a.data)+len(rest)) > a.total {
 		return nil, false, fmt.Errorf("%w: parts exceed the message", wire.ErrCorrupt)
+	}
+	if need := len(a.data) + len(rest); need > cap(a.data) {
+		room := max(need, 2*cap(a.data))
+		if cap(a.data) == 0 {
+			room = firstRoom * need
+		}
+		// What append would do leaves far more behind, and a message of a megabyte comes in one piece of memory.
+		a.data = append(make([]byte, 0, min(a.total, uint64(room))), a.data...)
 	}
 	a.data = append(a.data, rest...)
 	if uint64(len(a.data)) < a.total {

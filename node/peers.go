@@ -119,6 +119,16 @@ func (n *Node) Nodes(kinds ...Kind) []string {
 	return list
 }
 
+// visible is how many nodes Nodes lists.
+func (n *Node) visible() (count int) {
+	for _, s := range n.peers.Load().byName {
+		if !s.peer.Hidden {
+			count++
+		}
+	}
+	return count
+}
+
 // Peers returns the sessions that are up, by name. It does not block.
 func (n *Node) Peers() []Peer {
 	set := n.peers.Load()

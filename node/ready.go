@@ -13,7 +13,7 @@ import (
 const (
 	// settlePatience is how long a start waits for a node that is there but does not answer.
 	settlePatience = time.Second
-	// quietTime is how long nothing must have changed where gossip may still bring nodes that nobody named.
+	// quietTime is how long nothing must have changed where gossip may still bring nodes of which nobody spoke.
 	quietTime = 15 * time.Millisecond
 )
 
@@ -40,11 +40,12 @@ func (n *Node) settle(ctx context.Context) error {
 
 // settledNow says whether everybody who is known and answers is connected.
 func (n *Node) settledNow() bool {
-	return n.keeper.open.Load() == 0 && n.control.pending.Load() == 0
+	return n.keeper.open.Load() == 0 && n.control.pending.Load() == 0 && !n.control.searching(time.Now())
 }
 
-// WaitReady blocks until this node can be reached by its peers: discovery has reported, and every node that was found
-// and answers has a session with this one. It does not wait for a node that does not answer longer than 1 s. Errors:
+// WaitReady blocks until this node can be reached by its peers: discovery has reported, and every node that was found and
+// answers has a session with this one, and so have those that they are connected to. It does not wait for a node that does
+// not answer longer than 1 s. Where this node is no server of the cluster, it waits for a connection to one. Errors:
 // ErrNameInUse while starting, ErrClosed, ctx.Err().
 func (n *Node) WaitReady(ctx context.Context) error {
 	patience := time.NewTimer(settlePatience)
@@ -57,19 +58,25 @@ func (n *Node) WaitReady(ctx context.Context) error {
 		if n.ctx.Err() != nil {
 			return ErrClosed
 		}
-		var quiet <-chan time.Time
-		if n.settledNow() {
-			if n.alone() {
-				return nil
-			}
+		var quiet, again <-chan time.Time
+		switch {
+		case n.settledNow() && n.alone():
+			return nil
+		case n.settledNow():
 			quiet = time.After(quietTime)
+		case n.control.reachable() && n.control.searching(time.Now()):
+			again = time.After(searchQuiet / 10)
 		}
 		select {
 		case <-quiet:
 			return nil
+		case <-again:
 		case <-changed:
 		case <-patience.C:
-			return nil
+			if n.control.reachable() {
+				return nil
+			}
+			patience.Reset(settlePatience) // for those who are found once it is
 		case <-n.ctx.Done():
 			return ErrClosed
 		case <-ctx.Done():
@@ -78,8 +85,8 @@ func (n *Node) WaitReady(ctx context.Context) error {
 	}
 }
 
-// alone says whether there is no route at all, and so nobody who could bring others.
-func (n *Node) alone() bool { return len(*n.routed.Load()) == 0 }
+// alone says whether nobody is there who could bring others.
+func (n *Node) alone() bool { return len(*n.routed.Load()) == 0 && n.control.seen.Load() == 0 }
 
 // WaitPeers blocks until at least count visible nodes are connected. Errors: ErrClosed, ctx.Err().
 func (n *Node) WaitPeers(ctx context.Context, count int) error {
@@ -120,6 +127,10 @@ func (n *Node) failedPeer(id ID, why membership.Why, err error) {
 		return
 	}
 	n.noteRefusal("", id.Name, err)
+	if why == membership.NotProven && n.proofLog.allow(time.Now()) {
+		n.log.Error().Err(err).Str("peer", id.String()).Msg("a session was refused: certificate and name do not go together")
+		return
+	}
 	n.log.Debug().Err(err).Str("peer", id.String()).Msg("no session")
 }
 

@@ -30,15 +30,30 @@ func TestReady(t *testing.T) {
 	t.Run("with_those_who_answer", func(t *testing.T) {
 		a := start(t, "a")
 		for i := range 3 {
+			began := time.Now()
 			n := start(t, fmt.Sprint("n", i), joining(a))
-			// Start has greeted everybody who answers.
-			if _, ok := n.Peer(a.Name()); !ok {
+			// Start has greeted everybody who answers, or has waited as long as it may.
+			if _, ok := n.Peer(a.Name()); !ok && time.Since(began) < time.Second {
 				t.Errorf("%s has started and does not see a", n.Name())
 			}
 		}
 		if err := a.WaitPeers(within(t), 3); err != nil {
 			t.Error(err)
 		}
+	})
+	t.Run("with_those_whom_its_peer_sees", func(t *testing.T) {
+		m := meshtest.New(t, 2, meshtest.Configure(func(c *node.Config) {
+			if c.Name == "n3@127.0.0.1" {
+				c.Join = c.Join[:1]
+			}
+		}))
+		m.Links().Delay("n2@127.0.0.1", "n3@127.0.0.1", 40*time.Millisecond)
+		began := time.Now()
+		n := m.Start("n3@127.0.0.1") // nothing changes for it while n2 dials it
+		if got := len(n.Nodes()); got != 2 && time.Since(began) < time.Second {
+			t.Errorf("after %v the start ends with %v", time.Since(began), n.Nodes())
+		}
+		m.WaitFull()
 	})
 	t.Run("does_not_wait_for_those_who_do_not", func(t *testing.T) {
 		silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
@@ -64,6 +79,29 @@ func TestReady(t *testing.T) {
 		if err := b.WaitReady(within(t)); err != nil || time.Since(began) > 3*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
+	})
+	t.Run("does_not_wait_longer_where_much_changes", func(t *testing.T) {
+		b, until := start(t, "b"), make(chan struct{})
+		b.Freeze(until)
+		a := start(t, "a", joining(b)) // there is a route, and no session comes
+		ctx, stop := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() {
+			for pause := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-pause.C {
+				a.Stir()
+			}
+		})
+		began := time.Now()
+		if err := a.WaitReady(within(t)); err != nil || time.Since(began) > 5*time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		if _, ok := a.Peer(b.Name()); ok {
+			t.Error("b is not frozen")
+		}
+		stop()
+		group.Wait()
+		close(until)
+		connected(t, a, b)
 	})
 	t.Run("peers_within_the_context", func(t *testing.T) {
 		a, _ := pair(t)

@@ -15,4 +15,6 @@ const (
 	ReasonDisconnect Reason = "disconnect"
 	// ReasonGap: frames were lost on the way.
 	ReasonGap Reason = "gap"
+	// ReasonNoConnection: there was no session, and none could be opened. Only a Monitor with Connecting says so (NET-37).
+	ReasonNoConnection Reason = "noconnection"
 )

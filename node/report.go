@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -19,25 +20,28 @@ type counters struct {
 	corrupt, unknown, lost  atomic.Uint64
 	overruns, controlFailed atomic.Uint64
 	skipped                 atomic.Uint64
+	forbidden, unproven     atomic.Uint64
 }
 
 // Counters returns what the node has counted since its start, by name. It does not block.
 func (n *Node) Counters() map[string]uint64 {
 	c := &n.counters
 	return map[string]uint64{
-		"frames_in":        c.framesIn.Load(),      // handed to a protocol
-		"frames_out":       c.framesOut.Load(),     // taken by Send and Post
-		"messages_out":     c.messagesOut.Load(),   // published, each with one or more frames
-		"bytes_out":        c.bytesOut.Load(),      // of those messages
-		"frames_late":      c.late.Load(),          // dropped: their session was over
-		"frames_twice":     c.twice.Load(),         // dropped: a broadcast that several subscriptions brought
-		"frames_unhandled": c.unhandled.Load(),     // dropped: no handler for the protocol
-		"frames_lost":      c.lost.Load(),          // missing, and told by a gap
-		"messages_corrupt": c.corrupt.Load(),       // dropped: they did not parse
-		"messages_unknown": c.unknown.Load(),       // dropped: of a type this version does not know
-		"overruns":         c.overruns.Load(),      // errors of the ordered connection
-		"control_failed":   c.controlFailed.Load(), // control messages that could not be published
-		"broadcast_skips":  c.skipped.Load(),       // nodes left out of a broadcast, their window full
+		"frames_in":         c.framesIn.Load(),      // handed to a protocol
+		"frames_out":        c.framesOut.Load(),     // taken by Send and Post
+		"messages_out":      c.messagesOut.Load(),   // published, each with one or more frames
+		"bytes_out":         c.bytesOut.Load(),      // of those messages
+		"frames_late":       c.late.Load(),          // dropped: their session was over
+		"frames_twice":      c.twice.Load(),         // dropped: a broadcast that several subscriptions brought
+		"frames_unhandled":  c.unhandled.Load(),     // dropped: no handler for the protocol
+		"frames_lost":       c.lost.Load(),          // missing, and told by a gap
+		"messages_corrupt":  c.corrupt.Load(),       // dropped: they did not parse
+		"messages_unknown":  c.unknown.Load(),       // dropped: of a type this version does not know
+		"overruns":          c.overruns.Load(),      // errors of the ordered connection
+		"control_failed":    c.controlFailed.Load(), // control messages that could not be published
+		"broadcast_skips":   c.skipped.Load(),       // nodes left out of a broadcast, their window full
+		"openings_unproven": c.unproven.Load(),      // dropped: of nodes that have not shown that they know the cookie
+		"actions_refused":   c.forbidden.Load(),     // calls and joins of peers that a rule refused: see Config.Rules
 	}
 }
 
@@ -46,6 +50,7 @@ type PeerReport struct {
 	ID        ID
 	Hidden    bool
 	Connected bool
+	Draining  bool          // it has said that it is about to leave
 	Conn      uint64        // of the session; zero without one
 	Since     time.Time     // the session is up since then
 	Heard     time.Time     // last sign of life in the session
@@ -54,6 +59,8 @@ type PeerReport struct {
 	Tick      time.Duration // the peer's interval
 	Addr      string        // where it says it listens
 	Routed    bool          // whether there is a route
+	Reachable bool          // a route, or the node's announcements, say that it can be reached
+	Announced bool          // no route is to be expected: one of the two is no server of the cluster
 	Previous  Reason        // why the session before ended; empty if there was none
 	Ended     time.Time     // when it ended
 }
@@ -71,6 +78,7 @@ type Refusal struct {
 type Report struct {
 	Self     ID
 	Addr     string
+	Draining bool // this node is about to leave
 	Peers    []PeerReport
 	Refusals []Refusal
 	Routes   int // servers with a route
@@ -81,13 +89,14 @@ type Report struct {
 // waits for a peer.
 func (n *Node) Report() Report {
 	routed := *n.routed.Load()
-	r := Report{Self: n.id, Addr: n.Addr(), Refusals: n.refusals.list(), Routes: len(routed), Counters: n.Counters()}
+	r := Report{Self: n.id, Addr: n.Addr(), Draining: n.draining.Load(), Refusals: n.refusals.list(), Routes: len(routed), Counters: n.Counters()}
 	for _, s := range n.status() {
 		id := ID(membership.IDOf(s.Info))
 		r.Peers = append(r.Peers, PeerReport{
-			ID: id, Hidden: s.Info.Hidden, Connected: s.Phase == membership.Up, Conn: s.Conn, Since: s.Since, Heard: s.Heard,
-			Missed: s.Missed, RTT: s.RTT, Tick: s.Interval, Addr: s.Info.Addr, Routed: routed[serverOf(s.Info)],
-			Previous: Reason(s.Prev), Ended: s.PrevEnd,
+			ID: id, Hidden: s.Info.Hidden, Connected: s.Phase == membership.Up, Draining: s.Draining, Conn: s.Conn, Since: s.Since, Heard: s.Heard,
+			Missed: s.Missed, RTT: s.RTT, Tick: s.Interval, Addr: s.Info.Addr, Routed: routed[serverOf(s.Info)], Reachable: s.Seen,
+			Announced: !n.cfg.Mode.Routed() || slices.Contains(s.Info.Features, featureAnnounced),
+			Previous:  Reason(s.Prev), Ended: s.PrevEnd,
 		})
 	}
 	return r

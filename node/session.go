@@ -26,6 +26,7 @@ type session struct {
 	window  uint64 // what the peer lets us have under way
 	queued  uint64 // charge of all that was queued since the session began
 	taken   uint64 // charge of all that the peer has handed on
+	unsent  int    // bytes that wait in the outbox
 	backlog []pending
 	space   chan struct{} // closed when there is room again; nil if nobody waits
 	last    *op           // the newest operation that concerns this session, while it can grow
@@ -35,6 +36,8 @@ type session struct {
 
 	// sent is the number of the last frame published.
 	sent atomic.Uint64
+	// draining says that the peer is about to leave.
+	draining atomic.Bool
 
 	// The incoming half. The atomics are written by the dispatcher and read by the control loop.
 	up       bool
@@ -55,9 +58,9 @@ type pending struct {
 	payload  []byte
 }
 
-func newSession(p Peer, info wire.Info, window uint64) *session {
+func newSession(p Peer, info wire.Info, window uint64, subject string) *session {
 	return &session{
-		peer: p, info: info, subject: frameSubject(p.Incarnation), done: make(chan struct{}), made: time.Now(),
+		peer: p, info: info, subject: subject, done: make(chan struct{}), made: time.Now(),
 		window: window, next: 1, expect: 1, spoke: make(chan struct{}),
 	}
 }
@@ -102,6 +105,7 @@ func (s *session) append(p Protocol, part wire.Part, out *outbox, payload ...[]b
 		n += len(b)
 	}
 	size := wire.FrameSize(n)
+	s.unsent += size
 	if o := s.last; o != nil && o.kind == opBatch && len(o.buf)+size <= maxBatch {
 		o.buf = wire.AppendFrame(o.buf, byte(p), part, payload...)
 		o.count++
@@ -113,12 +117,13 @@ func (s *session) append(p Protocol, part wire.Part, out *outbox, payload ...[]b
 	o.buf = wire.AppendFrame(o.buf[:wire.BatchSize], byte(p), part, payload...)
 	o.count = 1
 	s.queued += wire.MessageCharge + uint64(wire.BatchSize+size)
+	s.unsent += wire.BatchSize
 	s.last = o
 	out.push(o)
 	return true
 }
 
-// enqueue queues one frame, waiting for room.
+// enqueue queues one frame, waiting for room: in the peer's window, and, unless it must not wait, in the outbox.
 func (s *session) enqueue(ctx context.Context, flags SendFlags, p Protocol, part wire.Part, out *outbox, payload ...[]byte) error {
 	n := 0
 	for _, b := range payload {
@@ -130,7 +135,8 @@ func (s *session) enqueue(ctx context.Context, flags SendFlags, p Protocol, part
 			s.mu.Unlock()
 			return ErrNotConnected
 		}
-		if len(s.backlog) == 0 && s.room(wire.FrameSize(n)) {
+		ready := len(s.backlog) == 0 && s.room(wire.FrameSize(n))
+		if ready && (s.unsent < maxUnsent || flags&NoWait != 0) {
 			break
 		}
 		if flags&NoWait != 0 {

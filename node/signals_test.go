@@ -60,13 +60,13 @@ func TestSIG(t *testing.T) {
 		c := start(t, "c", joining(a))
 		connected(t, a, b)
 		connected(t, a, c)
-		record(t, a)
-		atB, atC := record(t, b), record(t, c)
+		atA, atB, atC := record(t, a), record(t, b), record(t, c)
 		for _, n := range []*node.Node{b, c} {
 			if err := n.Subscribe("news.local"); err != nil {
 				t.Fatal(err)
 			}
 			send(t, n, a, "subscribed") // behind the subscription
+			meshtest.Eventually(t, "word of it", func() bool { return len(atA.frames(n.Name())) == 1 })
 		}
 		send(t, a, b, "0")
 		send(t, a, c, "0")

@@ -11,9 +11,11 @@ import (
 // farewell bounds how long Shutdown waits for peers that do not answer, where its context allows more.
 const farewell = 3 * time.Second
 
-// Shutdown leaves the mesh: what was sent is handed on, peers are told goodbye and report ReasonShutdown, then the
-// node stops. A peer that does not take its frames is waited for up to 3 s, or until ctx ends; the error is then
-// ctx's, and the node has stopped all the same. After it every call returns ErrClosed.
+// Shutdown leaves the mesh: peers are told that the node is about to leave (see Drain), what was sent is handed on, peers
+// are told goodbye and report ReasonShutdown, then the node stops. A peer that does not take its frames is waited for up
+// to 3 s, or until ctx ends; the error is then ctx's, and the node has stopped all the same. Nodes that leave at once
+// report ReasonShutdown of each other, also where one is gone before the other reads its answer. After it every call
+// returns ErrClosed.
 func (n *Node) Shutdown(ctx context.Context) error {
 	if !n.leaving.CompareAndSwap(false, true) {
 		<-n.done
@@ -21,9 +23,15 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
+	if !n.cfg.Hidden { // which nobody chooses
+		told, enough := context.WithTimeout(limited, drainPatience)
+		_ = n.drain(told)
+		enough()
+	}
 	n.control.do(func(t tableRef, now time.Time) { t.Leave(now) })
 	n.flush(limited)
 	n.goodbye(limited)
+	n.handOn(limited)
 	n.stop()
 	return ctx.Err()
 }
@@ -64,23 +72,34 @@ func (n *Node) awaitIdle(ctx context.Context, s *session) {
 
 // goodbye tells every peer, behind all frames, and waits until it was taken.
 func (n *Node) goodbye(ctx context.Context) {
-	var seen []chan struct{}
-	var sessions []*session
+	seen := map[*session]chan struct{}{}
 	for _, s := range n.peers.Load().byName {
-		done := make(chan struct{})
-		seen, sessions = append(seen, done), append(sessions, s)
-		conn := s.peer.Conn
-		n.control.do(func(tableRef, time.Time) { n.control.byes[conn] = done })
+		seen[s] = make(chan struct{})
+	}
+	// The controller must know of them before the first can be answered.
+	_ = n.control.call(func(tableRef, time.Time) {
+		for s, done := range seen {
+			n.control.byes[s.peer.Conn] = done
+		}
+	})
+	for s := range seen {
 		n.part(s, membership.Shutdown)
 	}
-	for i, done := range seen {
+	for s, done := range seen {
 		select {
 		case <-done:
-		case <-sessions[i].done:
+		case <-s.done:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// handOn waits until the peers' own goodbyes are answered: a session that ended with one is over here and nothing waits
+// for it, but the peer, which is leaving too, waits for the answer.
+func (n *Node) handOn(ctx context.Context) {
+	_ = n.control.call(func(tableRef, time.Time) {}) // behind the ends that the dispatcher reported
+	_ = n.control.conn.FlushWithContext(ctx)         // the broker has them now, and writes out what it has before it closes a route
 }
 
 // part queues a goodbye behind everything that was sent in the session, and lets nothing be sent behind it. It reports

@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -40,6 +42,9 @@ func (c *Config) checkStore() error {
 
 // IsStore says whether this node is one of the mesh's stores: see Config.Store.
 func (n *Node) IsStore() bool { return n.isStore() }
+
+// StoreNodes returns the full names of the mesh's stores, sorted: those of Config.Store, and none if that was not given.
+func (n *Node) StoreNodes() []string { return slices.Sorted(maps.Keys(n.cfg.Store)) }
 
 // Stores returns a connection to the account of the mesh's stores, and JetStream on it. It works on every node of a mesh
 // that has stores; that they answer is another matter: see WaitStores. The caller closes the connection; it is closed

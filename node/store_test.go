@@ -3,11 +3,12 @@ package node
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/kith-mesh/kith/internal/freeport"
 )
 
 // TestStoreNodes runs three store nodes and two ordinary ones: all find each other although a store's server does not
@@ -15,17 +16,12 @@ import (
 func TestStoreNodes(t *testing.T) {
 	dir := t.TempDir()
 	stores := map[string]string{}
-	var free []net.Listener
-	for i := range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		free = append(free, l)
-		stores[fmt.Sprintf("s%d@127.0.0.1", i)] = l.Addr().String()
+	addrs, err := freeport.Addrs(3)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, l := range free {
-		l.Close()
+	for i, addr := range addrs {
+		stores[fmt.Sprintf("s%d@127.0.0.1", i)] = addr
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
@@ -50,6 +46,9 @@ func TestStoreNodes(t *testing.T) {
 		}
 	}
 	a := nodes["a@127.0.0.1"]
+	if got := fmt.Sprint(a.StoreNodes()); got != "[s0@127.0.0.1 s1@127.0.0.1 s2@127.0.0.1]" {
+		t.Errorf("stores are %s", got)
+	}
 	if err := a.WaitStores(ctx); err != nil {
 		t.Fatal(err)
 	}

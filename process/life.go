@@ -82,6 +82,7 @@ func (p *Process) terminate(reason error) {
 	p.dead = true
 	p.reason = reason
 	p.exiting.Store(true)
+	p.ended.Store(true)
 	name, ctx, links, aliases := p.name, p.ctx.Load(), p.links, p.aliases
 	unread := len(p.queue)
 	watchers, monitors := p.takeWatchers(), p.takeMonitors()

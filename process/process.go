@@ -22,6 +22,7 @@ type Process struct {
 
 	// exiting is set, with mu held, once the process has been told to end, or has ended.
 	exiting atomic.Bool
+	ended   atomic.Bool // dead, for who holds no lock
 	// ctx is made, with mu held, when somebody asks for it.
 	ctx atomic.Pointer[processContext]
 

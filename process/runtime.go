@@ -122,9 +122,6 @@ func (r *Runtime) find(pid PID) *Process {
 	return r.procs.get(pid.ID)
 }
 
-// Alive reports whether the process exists. It is false for a process of another node.
-func (r *Runtime) Alive(pid PID) bool { return r.find(pid) != nil }
-
 // Shutdown asks every process to end, with ErrShutdown as the reason, and waits for them within ctx. Then it closes the
 // runtime, which kills those that are left. Processes that trap exits get the request as an Exit. It returns the error
 // of ctx when it had to kill. New processes that are started meanwhile are killed.

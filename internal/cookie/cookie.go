@@ -1,7 +1,8 @@
 // Package cookie keeps the secret of a mesh in a file that only its owner can read.
 //
-// The secret is what the file holds, byte for byte, without the line ends behind it: a program that makes its own file
-// may use any text of 16 bytes or more. A file that this package makes holds 32 random bytes in hexadecimal.
+// A secret is a line of the file, byte for byte, without its end: a program that makes its own file may use any text of 16
+// bytes or more. The first line is the secret; further ones are others that are accepted beside it, while it is being
+// changed. A file that this package makes holds 32 random bytes in hexadecimal.
 package cookie
 
 import (
@@ -19,7 +20,7 @@ const (
 	// MinLen is the shortest secret in bytes that is accepted.
 	MinLen = 16
 	// maxLen is the longest file in bytes that is read: a larger one is some other file.
-	maxLen = 4096
+	maxLen = 64 << 10
 	// randomLen is how many random bytes a new secret has.
 	randomLen = 32
 )
@@ -29,6 +30,8 @@ var (
 	ErrMode = errors.New("cookie file is open to others")
 	// ErrLength is returned for a secret of fewer than MinLen bytes, or one that is far too long.
 	ErrLength = errors.New("cookie has a bad length")
+	// ErrLine is returned for a line of a file for peers that is not NAME@HOST SECRET.
+	ErrLine = errors.New("bad line in a file of cookies for peers")
 )
 
 // LoadOrCreate returns the secret in the file at path, and makes the file first if there is none, along with its folder
@@ -46,8 +49,42 @@ func LoadOrCreate(path string) ([]byte, error) {
 	return Load(path)
 }
 
-// Load returns the secret in the file at path. It fails with os.ErrNotExist if there is none, else as LoadOrCreate.
+// Load returns the secret in the file at path, its first line. It fails with os.ErrNotExist if there is none, else as
+// LoadOrCreate.
 func Load(path string) ([]byte, error) {
+	all, err := LoadAll(path)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// LoadAll returns every secret in the file at path, at least one: the first, and those that are accepted beside it. Empty
+// lines are left out. Errors: as of Load.
+func LoadAll(path string) ([][]byte, error) {
+	data, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	var all [][]byte
+	for line := range bytes.Lines(data) {
+		secret := bytes.TrimRight(line, "\r\n")
+		if len(secret) == 0 {
+			continue
+		}
+		if len(secret) < MinLen {
+			return nil, fmt.Errorf("%w: each line of %s must hold at least %d bytes, and one holds %d", ErrLength, path, MinLen, len(secret))
+		}
+		all = append(all, secret)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: %s holds none", ErrLength, path)
+	}
+	return all, nil
+}
+
+// Read returns what a file of secrets holds, at most 64 KiB. Errors: ErrMode, ErrLength, os.ErrNotExist.
+func Read(path string) ([]byte, error) {
 	info, err := os.Stat(path) // before it is opened, since opening a pipe would wait
 	if err != nil {
 		return nil, fmt.Errorf("read cookie file: %w", err)
@@ -64,11 +101,10 @@ func Load(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read cookie file: %w", err)
 	}
-	secret := bytes.TrimRight(data, "\r\n")
-	if len(secret) < MinLen || len(data) > maxLen {
-		return nil, fmt.Errorf("%w: %s must hold %d to %d bytes and holds %d", ErrLength, path, MinLen, maxLen, len(secret))
+	if len(data) > maxLen {
+		return nil, fmt.Errorf("%w: %s holds more than %d bytes", ErrLength, path, maxLen)
 	}
-	return secret, nil
+	return data, nil
 }
 
 // create makes the file with a new secret unless another process is faster. The file is complete, and on the disk,

@@ -13,7 +13,7 @@ import (
 var table = [][]string{
 	{"cmd/kith"},
 	{"chat", "admin", "dashboard", "examples/..."},
-	{"genserver", "supervisor", "global", "quorum", "leader", "gateway", "presence", "horde"},
+	{"genserver", "supervisor", "quorum", "global", "history", "leader", "gateway", "presence", "horde"},
 	{"process", "pg", "rpc"},
 	{"node"},
 	{"discovery", "broker"},
@@ -35,7 +35,7 @@ var only = map[string]struct {
 	"github.com/spf13/pflag":            {[]string{"config", "cmd/kith"}, "flags belong to programs"},
 	"github.com/spf13/cobra":            {[]string{"cmd/kith"}, "commands belong to programs"},
 	"github.com/nats-io/nats-server/v2": {[]string{"broker"}, "only the broker knows which server it embeds"},
-	"github.com/nats-io/nats.go":        {[]string{"broker", "node", "quorum", "gateway", "cmd/kith/internal/benchmark"}, "what is above sessions does not know the wire, except to speak to strangers and to compare itself with it"},
+	"github.com/nats-io/nats.go":        {[]string{"broker", "node", "quorum", "history", "gateway", "cmd/kith/internal/benchmark"}, "what is above sessions does not know the wire, except to speak to strangers and to compare itself with it"},
 	"github.com/rs/zerolog/log":         {nil, "it is a global logger: loggers are passed in"},
 	"log":                               {nil, "loggers are passed in, and are zerolog's"},
 	"log/slog":                          {nil, "loggers are passed in, and are zerolog's"},

@@ -22,6 +22,7 @@ type desk struct {
 	marks    []uint64
 	acks     [][3]uint64
 	byeSeen  []uint64
+	draining []uint64
 	received map[uint64]uint64
 	sent     map[uint64]uint64
 }
@@ -64,6 +65,7 @@ func (d *desk) Taken(uint64) (uint64, uint64)      { return 77, 1000 }
 func (d *desk) Mark(conn uint64)                   { d.marks = append(d.marks, conn) }
 func (d *desk) Failed(id ID, why Why, _ string)    { d.failed = append(d.failed, failure{id, why}) }
 func (d *desk) ByeSeen(conn uint64)                { d.byeSeen = append(d.byeSeen, conn) }
+func (d *desk) Draining(conn uint64)               { d.draining = append(d.draining, conn) }
 func (d *desk) hears(c wire.Control, inOrder bool) { d.table.Receive(d.now, c, inOrder) }
 
 // passes lets time pass, with a call of Tick every millisecond.

@@ -21,6 +21,7 @@ func TestNothingButGoodSessions(t *testing.T) {
 		s := newSim(rapid.Uint64().Draw(t, "seed"), names, t.Fatalf)
 		s.delay = time.Duration(rapid.SampledFrom([]int{0, 1, 20, 200}).Draw(t, "delay")) * time.Millisecond
 		s.dup = rapid.SampledFrom([]float64{0, 0.3}).Draw(t, "duplicates")
+		s.seals = rapid.Bool().Draw(t, "sealed")
 		defer func() {
 			if t.Failed() {
 				t.Log(strings.Join(s.trace, "\n"))
@@ -41,6 +42,9 @@ func TestNothingButGoodSessions(t *testing.T) {
 		}
 		for _, n := range s.lives {
 			n.checkHistory()
+			if n.failure(NotProven) > 0 {
+				t.Fatalf("%s takes a hello or a welcome for a lie", n.id.Name)
+			}
 		}
 		before := s.changes()
 		s.run(10 * time.Second)

@@ -36,7 +36,7 @@ func (t *Table) begin(now time.Time, p *peer) {
 		return
 	}
 	p.phase, p.began, p.tries = Calling, now, 0
-	p.conn, p.welcome = 0, [2]bool{}
+	p.conn, p.welcome, p.answer = 0, [2]bool{}, 0
 	t.call(now, p)
 }
 
@@ -83,10 +83,26 @@ func (t *Table) pause(n int) time.Duration {
 
 // introduce is a message that opens a session.
 func (t *Table) introduce(v wire.Verb, p *peer) wire.Control {
-	return wire.Control{
+	c := wire.Control{
 		Verb: v, From: t.cfg.Self, Conn: p.conn, Window: t.cfg.Window, Interval: t.cfg.Interval,
-		Prev: p.prev, PrevWhy: string(p.prevWhy),
+		Prev: p.prev, PrevWhy: string(p.prevWhy), Peers: t.others(p),
 	}
+	t.prove(&c, p)
+	return c
+}
+
+// others counts the visible nodes that have sessions, besides those of p's name.
+func (t *Table) others(p *peer) (count uint64) {
+	for name, other := range t.live {
+		if other.phase == Up && !other.info.Hidden && name != p.id.Name {
+			count++
+		}
+	}
+	return count
+}
+
+func (p *peer) session() Session {
+	return Session{Peer: p.info, Conn: p.conn, Window: p.window, Others: p.others}
 }
 
 // stopCalling gives an attempt up.
@@ -161,6 +177,13 @@ func (t *Table) onHello(now time.Time, c wire.Control, account int) {
 	if other := t.conn[c.Conn]; other != nil && other != p {
 		return // the id is another's
 	}
+	if p.conn == c.Conn && (p.phase == Expecting || p.phase == Up) && t.cfg.Prover != nil {
+		t.greet(p)
+		return
+	}
+	if !t.proven(now, p, c) {
+		return
+	}
 	t.learn(p, c)
 	p.hello[account] = c.Conn
 	if p.hello[control] != c.Conn || p.hello[ordered] != c.Conn {
@@ -185,7 +208,7 @@ func (t *Table) onHello(now time.Time, c wire.Control, account int) {
 	p.phase, p.conn, p.window = Expecting, c.Conn, c.Window
 	p.since, p.heard, p.barred = now, now, false
 	t.conn[p.conn], t.live[p.id.Name] = p, p
-	t.out.Expect(Session{Peer: p.info, Conn: p.conn, Window: p.window})
+	t.out.Expect(p.session())
 	t.greet(p)
 }
 
@@ -213,7 +236,7 @@ func (t *Table) superseded(now time.Time, p *peer, c wire.Control) {
 // onWelcome completes a call.
 func (t *Table) onWelcome(now time.Time, c wire.Control, account int) {
 	p := t.of(c)
-	if p == nil || p.phase != Calling {
+	if p == nil || p.phase != Calling || !t.welcomeProven(now, p, c) {
 		return
 	}
 	t.learn(p, c)
@@ -227,12 +250,18 @@ func (t *Table) onWelcome(now time.Time, c wire.Control, account int) {
 	}
 	t.live[p.id.Name] = p
 	t.up(now, p)
-	t.out.Open(Session{Peer: p.info, Conn: p.conn, Window: p.window})
+	t.out.Open(p.session())
 }
 
 // onRefuse ends an attempt. The next comes after a growing pause, unless somebody asks.
 func (t *Table) onRefuse(now time.Time, c wire.Control) {
 	p := t.peer[IDOf(c.From)]
+	if p != nil && p.phase == Expecting && c.Conn == p.conn {
+		t.out.Forget(p.conn, ConnectionClosed) // it does not take our welcome for ours
+		t.over(now, p, NoAnswer)
+		t.refusedBy(now, p, Why(c.Why), c.Detail)
+		return
+	}
 	if p == nil || p.phase == Up || p.phase == Expecting {
 		return
 	}
@@ -292,6 +321,9 @@ func (t *Table) refuse(id ID, why Why, detail string) {
 // learn takes over what a peer says of itself.
 func (t *Table) learn(p *peer, c wire.Control) {
 	p.info = c.From
+	p.info.Draining = p.draining || c.From.Draining
+	p.draining = p.info.Draining
+	p.others = c.Peers
 	if c.Interval > 0 {
 		p.interval = c.Interval
 	}

@@ -13,8 +13,11 @@ func (t *Table) Receive(now time.Time, c wire.Control, inOrder bool) {
 	if inOrder {
 		account = ordered
 	}
-	if p := t.peer[IDOf(c.From)]; p != nil && p.conn != 0 && p.phase >= Expecting {
-		p.heard = now // whatever it says, it lives
+	if p := t.peer[IDOf(c.From)]; p != nil {
+		if p.conn != 0 && p.phase >= Expecting {
+			p.heard = now // whatever it says, it lives
+		}
+		t.noteDraining(p, c.From)
 	}
 	switch c.Verb {
 	case wire.Announce:
@@ -23,6 +26,8 @@ func (t *Table) Receive(now time.Time, c wire.Control, inOrder bool) {
 		t.onKnock(now, c)
 	case wire.Hello:
 		t.onHello(now, c, account)
+	case wire.Challenge:
+		t.onChallenge(now, c)
 	case wire.Welcome:
 		t.onWelcome(now, c, account)
 	case wire.Refuse:

@@ -73,6 +73,7 @@ type Session struct {
 	Peer   wire.Info
 	Conn   uint64
 	Window uint64 // how much the peer lets us have under way at first
+	Others uint64 // how many visible nodes the peer is connected to besides this one
 }
 
 // Effects is what a Table wants done. All methods return at once and none calls back into the Table.
@@ -99,6 +100,8 @@ type Effects interface {
 	// Failed reports that no session came about, and why. ByeSeen reports that a peer has taken our goodbye.
 	Failed(id ID, why Why, detail string)
 	ByeSeen(conn uint64)
+	// Draining reports that the peer of a session is about to leave. Where that is known before, the session's Info says so.
+	Draining(conn uint64)
 }
 
 // Auto says when sessions open unasked.
@@ -119,6 +122,7 @@ type Config struct {
 	Window   uint64        // what a new peer may have under way
 	Auto     Auto          // whether sessions with candidates open unasked
 	Admit    func(wire.Info) error
+	Prover   Prover           // nil where nodes have no certificates of their own
 	NewConn  func() uint64    // a fresh connection id
 	Jitter   func() float64   // random, in [0, 1)
 	Log      func(string, ID) // debug lines; may be nil

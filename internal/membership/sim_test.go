@@ -26,6 +26,7 @@ type sim struct {
 	loss  float64
 	dup   float64
 	mute  bool // nothing passes on the control account
+	seals bool // openings of sessions are signed
 	trace []string
 }
 
@@ -149,6 +150,9 @@ func (s *sim) start(i int, edit ...func(*Config)) *life {
 	}
 	for _, f := range edit {
 		f(&cfg)
+	}
+	if s.seals {
+		cfg.Prover = seal{IDOf(cfg.Self)}
 	}
 	n.id, n.cfg = IDOf(cfg.Self), cfg
 	n.table = New(cfg, n)

@@ -437,3 +437,6 @@ func (n *life) Failed(id ID, why Why, _ string) { n.failed = append(n.failed, fa
 
 // ByeSeen implements Effects.
 func (n *life) ByeSeen(uint64) {}
+
+// Draining implements Effects.
+func (n *life) Draining(uint64) {}

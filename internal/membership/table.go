@@ -27,11 +27,14 @@ type peer struct {
 	phase  Phase
 	conn   uint64
 	window uint64
+	others uint64 // how many visible nodes it is connected to besides this one, when it last opened a session
 
 	seen   bool // reachable, as far as the transport knows
 	wanted bool // somebody waits for a session
 	barred bool // ended by Disconnect: only a wish opens it again
 	left   bool // it said that it leaves: nothing opens it again
+	// draining says that it is about to leave.
+	draining bool
 
 	// opening
 	began   time.Time
@@ -40,6 +43,9 @@ type peer struct {
 	hello   [2]uint64 // connection id of the last hello, by account
 	welcome [2]bool
 	refused int // refusals in a row
+	// Where nodes have certificates: the challenge that its next hello must answer, the one that ours answers, and the
+	// session whose opening it has signed.
+	asked, answer, proved uint64
 
 	// while there is a session
 	since    time.Time
@@ -245,6 +251,9 @@ func (t *Table) over(now time.Time, p *peer, why Why) {
 		}
 		t.once[p.id.Name] = true
 	}
+	if p.proved == p.conn {
+		p.proved = 0 // a copy of what opened it opens nothing any more
+	}
 	p.prev, p.prevWhy, p.prevEnd = p.conn, why, now
 	p.phase, p.conn, p.suspect, p.lagging = Idle, 0, false, false
 	p.welcome = [2]bool{} // hello stays: half of the next one may have come already
@@ -281,7 +290,9 @@ func (t *Table) bye(p *peer, why Why, detail string) {
 func (t *Table) message(v wire.Verb, conn uint64) wire.Control {
 	return wire.Control{
 		Verb: v, Conn: conn,
-		From: wire.Info{Name: t.cfg.Self.Name, Incarnation: t.cfg.Self.Incarnation, Hidden: t.cfg.Self.Hidden},
+		From: wire.Info{
+			Name: t.cfg.Self.Name, Incarnation: t.cfg.Self.Incarnation, Hidden: t.cfg.Self.Hidden, Draining: t.cfg.Self.Draining,
+		},
 	}
 }
 

@@ -42,6 +42,38 @@ func TestHandshake(t *testing.T) {
 			t.Error(got)
 		}
 	})
+	t.Run("both_say_how_many_others_they_see", func(t *testing.T) {
+		d := newDesk(t)
+		for i, name := range []string{"b@h", "c@h", "d@h"} { // the last is hidden
+			hello := from(name, uint64(i+1), wire.Hello, uint64(10+i))
+			hello.From.Hidden = name == "d@h"
+			d.hears(hello, false)
+			d.hears(hello, true)
+			d.table.Opened(d.now, uint64(10+i))
+		}
+		d.took()
+		d.table.Seen(d.now, wire.Info{Name: "z@h", Incarnation: 7})
+		hello := find(d.took(), wire.Hello)
+		if hello.Peers != 2 {
+			t.Errorf("the hello says %d", hello.Peers)
+		}
+		welcome := from("z@h", 7, wire.Welcome, hello.Conn)
+		welcome.Peers = 5
+		d.hears(welcome, false)
+		d.hears(welcome, true)
+		if last := d.opened[len(d.opened)-1]; last.Peer.Name != "z@h" || last.Others != 5 {
+			t.Errorf("%+v", last)
+		}
+		d.hears(from("c@h", 9, wire.Hello, 30), false) // a new life: its old one is no other
+		d.hears(from("c@h", 9, wire.Hello, 30), true)
+		d.table.NoResponder(d.now, ID{"c@h", 2})
+		d.took()
+		d.hears(from("c@h", 9, wire.Hello, 30), false)
+		d.hears(from("c@h", 9, wire.Hello, 30), true)
+		if welcome := find(d.took(), wire.Welcome); welcome.Peers != 2 {
+			t.Errorf("the welcome says %d", welcome.Peers)
+		}
+	})
 	t.Run("a_hello_on_one_account_is_not_answered", func(t *testing.T) {
 		d := newDesk(t)
 		d.hears(from("a@h", 7, wire.Hello, 9), false)

@@ -157,6 +157,7 @@ type Status struct {
 	Missed   int           // ticks, so far
 	RTT      time.Duration // of the last tick; zero if not measured yet
 	Interval time.Duration // the peer's
+	Draining bool          // it is about to leave
 	Prev     Why           // how the session before ended
 	PrevEnd  time.Time
 }
@@ -167,7 +168,7 @@ func (t *Table) Status(now time.Time) []Status {
 	for _, p := range t.peer {
 		s := Status{
 			Info: p.info, Phase: p.phase, Conn: p.conn, Seen: p.seen, Since: p.since, Heard: p.heard, RTT: p.rtt,
-			Interval: p.tickInterval(t.cfg.Interval), Prev: p.prevWhy, PrevEnd: p.prevEnd,
+			Interval: p.tickInterval(t.cfg.Interval), Draining: p.draining, Prev: p.prevWhy, PrevEnd: p.prevEnd,
 		}
 		if p.phase >= Expecting {
 			s.Missed = int(now.Sub(p.heard) / s.Interval)

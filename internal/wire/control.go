@@ -25,11 +25,13 @@ const (
 	Probe    Verb = 10 // are you there?
 	Alive    Verb = 11 // the answer to Probe
 	Announce Verb = 12 // I exist: where no route tells it
+	// Challenge asks the sender of a Hello to sign it anew, over a number: see Control.Signed.
+	Challenge Verb = 13
 )
 
 // String is the verb in lower case, for logs.
 func (v Verb) String() string {
-	names := [...]string{"", "knock", "hello", "welcome", "refuse", "bye", "bye-seen", "tick", "ack", "mark", "probe", "alive", "announce"}
+	names := [...]string{"", "knock", "hello", "welcome", "refuse", "bye", "bye-seen", "tick", "ack", "mark", "probe", "alive", "announce", "challenge"}
 	if int(v) < len(names) {
 		return names[v]
 	}
@@ -45,12 +47,13 @@ type Info struct {
 	Version     string   `cbor:"5,keyasint,omitempty"` // of the program
 	Settled     bool     `cbor:"6,keyasint,omitempty"` // its start is complete: the name is its own
 	Features    []string `cbor:"7,keyasint,omitempty"` // capabilities, for later versions to agree on
+	Draining    bool     `cbor:"8,keyasint,omitempty"` // about to leave; said in every message from then on
 }
 
 // Control is one control message. Which fields count depends on the verb.
 type Control struct {
 	Verb Verb   `cbor:"1,keyasint"`
-	From Info   `cbor:"2,keyasint"`           // the sender; Tick, Ack and Mark carry the incarnation only
+	From Info   `cbor:"2,keyasint"`           // the sender; Tick, Ack and Mark carry no more than who it is
 	Conn uint64 `cbor:"3,keyasint,omitempty"` // the session
 	// Why and Detail go with Refuse and Bye: a word for programs and a sentence for people.
 	Why    string `cbor:"4,keyasint,omitempty"`
@@ -65,9 +68,15 @@ type Control struct {
 	// Taken is the charge of all messages that were handed on in the session so far, Window how much may be under way.
 	Taken  uint64 `cbor:"10,keyasint,omitempty"`
 	Window uint64 `cbor:"11,keyasint,omitempty"`
-	// Token pairs a Probe with its Alive, and a Tick with the tick that echoes it.
+	// Token pairs a Probe with its Alive, a Tick with the Ack that echoes it, and a Challenge with the Hello that does.
 	Token uint64 `cbor:"12,keyasint,omitempty"`
 	Echo  uint64 `cbor:"13,keyasint,omitempty"`
+	// Chain and Sig go with Hello and Welcome where nodes have certificates of their own: the sender's, and its key's
+	// signature over Signed.
+	Chain [][]byte `cbor:"14,keyasint,omitempty"`
+	Sig   []byte   `cbor:"15,keyasint,omitempty"`
+	// Peers goes with Announce, Knock, Hello and Welcome: how many visible nodes the sender is connected to, besides the receiver.
+	Peers uint64 `cbor:"16,keyasint,omitempty"`
 }
 
 // Encode returns the message as bytes.

@@ -61,7 +61,17 @@ func goldens() []golden {
 		{Verb: Probe, From: brief, Conn: conn, Token: 8},
 		{Verb: Alive, From: brief, Conn: conn, Token: 8},
 		{Verb: Announce, From: full},
+		{Verb: Challenge, From: brief, Conn: conn, Token: 9},
 	}
+	leaving := brief
+	leaving.Draining = true
+	proven := Control{
+		Verb: Hello, From: full, Conn: conn, Window: 1 << 22, Interval: time.Second, Echo: 9,
+		Chain: [][]byte{{0x30, 1}, {0x30, 2}}, Sig: []byte{1, 2, 3, 4},
+	}
+	draining := Control{Verb: Tick, From: leaving, Conn: conn, Interval: time.Second, Token: 7}
+	list = append(list, golden{name: "control_hello_proven", data: proven.Encode(), control: &proven},
+		golden{name: "control_tick_draining", data: draining.Encode(), control: &draining})
 	for _, c := range controls {
 		list = append(list, golden{name: "control_" + c.Verb.String(), data: c.Encode(), control: &c})
 	}

@@ -112,7 +112,7 @@ func TestControlRoundTrip(t *testing.T) {
 			From: Info{
 				Name: rapid.StringMatching(`[a-zA-Z0-9_-]{1,9}@[a-z]{1,9}`).Draw(t, "name"), Incarnation: rapid.Uint64Min(1).Draw(t, "incarnation"),
 				Hidden: rapid.Bool().Draw(t, "hidden"), Addr: text.Draw(t, "addr"), Version: text.Draw(t, "version"),
-				Settled: rapid.Bool().Draw(t, "settled"),
+				Settled: rapid.Bool().Draw(t, "settled"), Draining: rapid.Bool().Draw(t, "draining"),
 			},
 			Conn: rapid.Uint64().Draw(t, "conn"), Why: text.Draw(t, "why"), Detail: text.Draw(t, "detail"),
 			Prev: rapid.Uint64().Draw(t, "prev"), PrevWhy: text.Draw(t, "prevwhy"),
