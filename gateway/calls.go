@@ -31,7 +31,7 @@ func (g *Gateway) addEndpoints() {
 		}
 		g.endpoints[name] = true
 		err := g.svc.AddEndpoint(strings.ReplaceAll(name, ".", "-"), micro.HandlerFunc(func(r micro.Request) { g.onCall(name, r) }),
-			micro.WithEndpointSubject(callPrefix+name),
+			micro.WithEndpointSubject(callPrefix+name), micro.WithEndpointPendingLimits(maxBacklog, maxBacklogBytes),
 			micro.WithEndpointMetadata(map[string]string{
 				"function": name, "request": "application/json: one value, nothing is null", "response": "application/json",
 			}))
@@ -49,6 +49,12 @@ func (g *Gateway) onCall(name string, r micro.Request) {
 	default:
 		g.overloads.Add(1)
 		g.refuse(r, name, g.node.Name(), rpc.ErrOverload)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed { // the client asks another node, or waits in vain
+		<-g.slots
 		return
 	}
 	g.wg.Go(func() {
@@ -115,6 +121,8 @@ func classify(err error) (code, kind string) {
 		return "500", remote.Kind
 	case errors.As(err, &crash):
 		return "500", "panic"
+	case errors.Is(err, rpc.ErrRefused):
+		return "403", "refused"
 	case errors.Is(err, rpc.ErrNoFunction):
 		return "404", "no_function"
 	case errors.Is(err, rpc.ErrBadArgument):

@@ -13,8 +13,8 @@
 // In the name of a group on a subject, bytes other than letters, digits, '_', '-' and '.' are written as %XX.
 //
 // An error is answered as a NATS service does: the headers Nats-Service-Error and Nats-Service-Error-Code, and in the body
-// {"kind":…,"message":…,"node":…,"func":…}. The codes: 400 bad argument, 404 no such function, 429 too many calls, 500 the
-// function failed, 503 no connection to the node, 504 timed out.
+// {"kind":…,"message":…,"node":…,"func":…}. The codes: 400 bad argument, 403 refused by a rule of the
+// node, 404 no such function, 429 too many calls, 500 the function failed, 503 no connection to the node, 504 timed out.
 //
 // Every node with such a port is an instance of the NATS service "kith", whose endpoints are the functions. So the
 // standard tools list, describe and time them: $SRV.PING, $SRV.INFO and $SRV.STATS, which reach all nodes of the mesh.
@@ -26,10 +26,13 @@
 // # Promises
 //
 // A client's messages travel in an account of their own and never over a route: what is for another node goes over the
-// session with it, within its window. So clients, however fast, cost no session a frame.
+// session with it, within its window. So clients, however fast, cost no session a frame (TestFlood).
 //
 // A client hears a group from about 50 ms after it has subscribed. A client that reads too slowly is cut off by the
-// server, as every NATS client is.
+// server, as every NATS client is: once 64 MiB wait for it, or when it has read nothing for 10 s. So the memory of a node
+// is bounded by how many clients it admits. What clients publish to groups faster than the members' nodes take it, and
+// what they ask of a function faster than calls can begin, is dropped beyond 65,536 messages or 16 MiB, and so are the
+// oldest of 65,536 messages of a group that clients have not been handed yet; Stats and process.Stats count them.
 //
 // The package keeps no state for clients that are away, and does not check what they may do: their users' permissions do,
 // see broker.ClientUser.

@@ -25,8 +25,16 @@ const (
 	// serviceName is the NATS service that every gateway is an instance of, and its version.
 	serviceName    = "kith"
 	serviceVersion = "1.0.0"
-	// look is how often the gateway looks for new functions, and for subscriptions that came or went.
-	look = 50 * time.Millisecond
+	// look is how often the gateway looks for new functions, and for subscriptions that came or went; with very many groups,
+	// and clients that listen by wildcard, less often, so that looking takes one part of lookShare of the time.
+	look      = 50 * time.Millisecond
+	lookShare = 20
+	// maxBacklog and maxBacklogBytes bound, for groups and for each function, what clients have sent that was not looked at
+	// yet, since a window is full or the processors are busy; what comes beyond is dropped, and counted in Stats.Overrun.
+	maxBacklog      = 64 << 10
+	maxBacklogBytes = 16 << 20
+	// maxUnheard is how many messages of one group may wait to be handed to the clients that listen; the oldest give way.
+	maxUnheard = 64 << 10
 	// maxCalls bounds the calls of clients that run at the same time; beyond, they are answered 429.
 	maxCalls = 4096
 )
@@ -52,6 +60,10 @@ type Gateway struct {
 	wg     sync.WaitGroup
 	slots  chan struct{}
 
+	mu      sync.Mutex                    // guards the fields below
+	closed  bool                          // no call may begin any more
+	overrun map[*nats.Subscription]uint64 // what each had dropped when that was last read
+
 	// Owned by the goroutine that looks.
 	endpoints map[string]bool
 	listeners map[string]*listener // by group
@@ -72,18 +84,18 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := n.Outside(nats.NoEcho())
-	if err != nil {
-		return nil, err
-	}
 	g := &Gateway{
-		cfg: cfg, node: n, scope: scope, conn: conn, log: n.Log().With().Str("part", "gateway").Logger(),
-		slots: make(chan struct{}, maxCalls), endpoints: map[string]bool{}, listeners: map[string]*listener{},
+		cfg: cfg, node: n, scope: scope, log: n.Log().With().Str("part", "gateway").Logger(),
+		slots: make(chan struct{}, maxCalls), overrun: map[*nats.Subscription]uint64{},
+		endpoints: map[string]bool{}, listeners: map[string]*listener{},
+	}
+	if g.conn, err = n.Outside(nats.NoEcho(), nats.ErrorHandler(g.onError)); err != nil {
+		return nil, err
 	}
 	g.ctx, g.cancel = context.WithCancel(n.Context())
 	if err := g.serve(); err != nil {
 		g.cancel()
-		conn.Close()
+		g.conn.Close()
 		return nil, err
 	}
 	g.wg.Go(g.watch)
@@ -102,7 +114,11 @@ func (g *Gateway) serve() error {
 		return fmt.Errorf("registering the service: %w", err)
 	}
 	g.addEndpoints()
-	if _, err := g.conn.Subscribe(broadcastPrefix+">", g.onBroadcast); err != nil {
+	taken, err := g.conn.Subscribe(broadcastPrefix+">", g.onBroadcast)
+	if err == nil {
+		err = taken.SetPendingLimits(maxBacklog, maxBacklogBytes)
+	}
+	if err != nil {
 		return fmt.Errorf("taking broadcasts: %w", err)
 	}
 	return g.conn.Flush()
@@ -110,13 +126,15 @@ func (g *Gateway) serve() error {
 
 // watch looks for functions that were registered since, and for groups that clients have come to listen to.
 func (g *Gateway) watch() {
-	ticker := time.NewTicker(look)
-	defer ticker.Stop()
+	again := time.NewTimer(look)
+	defer again.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-again.C:
+			began := time.Now()
 			g.addEndpoints()
 			g.follow()
+			again.Reset(max(look, lookShare*time.Since(began)))
 		case <-g.ctx.Done():
 			g.silence()
 			return
@@ -126,12 +144,13 @@ func (g *Gateway) watch() {
 
 // Stats is what a gateway has counted since its start.
 type Stats struct {
-	Calls      uint64 // requests of clients, those that failed included
-	Failed     uint64 // of those, answered by an error
-	Overloads  uint64 // of those, refused because too many ran
-	Broadcasts uint64 // messages of clients to groups
-	Delivered  uint64 // messages of groups to clients
-	Dropped    uint64 // messages that could not be broadcast or delivered
+	Calls      uint64 `json:"calls"`      // requests of clients, those that failed included
+	Failed     uint64 `json:"failed"`     // of those, answered by an error
+	Overloads  uint64 `json:"overloads"`  // of those, refused because too many ran
+	Broadcasts uint64 `json:"broadcasts"` // messages of clients to groups
+	Delivered  uint64 `json:"delivered"`  // messages of groups to clients
+	Dropped    uint64 `json:"dropped"`    // messages that could not be broadcast or delivered
+	Overrun    uint64 `json:"overrun"`    // messages and requests of clients that came faster than they are taken; process.Stats counts the reverse
 }
 
 // Stats returns what the gateway has counted. It does not block.
@@ -139,11 +158,44 @@ func (g *Gateway) Stats() Stats {
 	return Stats{
 		Calls: g.calls.Load(), Failed: g.failed.Load(), Overloads: g.overloads.Load(),
 		Broadcasts: g.broadcasts.Load(), Delivered: g.delivered.Load(), Dropped: g.dropped.Load(),
+		Overrun: g.countOverrun(),
+	}
+}
+
+// countOverrun sums what each subscription has dropped. One that has ended stays at what it had when it was last read.
+func (g *Gateway) countOverrun() (sum uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for s, last := range g.overrun {
+		if n, err := s.Dropped(); err == nil {
+			last = uint64(n)
+			g.overrun[s] = last
+		}
+		sum += last
+	}
+	return sum
+}
+
+// onError is told by NATS, among others, when a subscription begins to drop what comes.
+func (g *Gateway) onError(_ *nats.Conn, s *nats.Subscription, err error) {
+	if s == nil || !errors.Is(err, nats.ErrSlowConsumer) {
+		g.log.Warn().Err(err).Msg("the connection for clients reports an error")
+		return
+	}
+	g.log.Debug().Err(err).Str("subject", s.Subject).Msg("clients send faster than is taken") // Stats has the numbers
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n, err := s.Dropped(); err == nil {
+		g.overrun[s] = uint64(n)
 	}
 }
 
 // Close stops serving, and waits until the calls of clients that run have been given up.
 func (g *Gateway) Close() error {
+	g.countOverrun() // the last that can be read
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
 	g.cancel()
 	g.wg.Wait()
 	_ = g.svc.Stop() // it fails only when the connection is gone already

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,13 +16,23 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kith-mesh/kith/broker"
+	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/pg"
 	"github.com/kith-mesh/kith/process"
 	"github.com/kith-mesh/kith/rpc"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(floodEnv); addr != "" {
+		if err := flood(addr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const password = "a password for clients"
 
@@ -34,9 +45,9 @@ type world struct {
 	gateway *Gateway
 }
 
-func start(t testing.TB, name, dir string, clients bool) *world {
+func start(t testing.TB, name, dir string, clients bool, rules ...node.Rule) *world {
 	t.Helper()
-	cfg := node.Config{Name: name, Cookie: []byte("a cookie for the gateway"), DataDir: dir}
+	cfg := node.Config{Name: name, Cookie: []byte("a cookie for the gateway"), DataDir: dir, Rules: rules}
 	if clients {
 		cfg.Clients = &broker.Clients{Listen: "127.0.0.1:0", Users: []broker.ClientUser{{Name: "guest", Password: password}}}
 	}
@@ -87,7 +98,9 @@ func TestNewWithoutPort(t *testing.T) {
 // TestCalls calls functions of two nodes as a plain NATS client.
 func TestCalls(t *testing.T) {
 	dir := t.TempDir()
-	b := start(t, "b@127.0.0.1", dir, false)
+	rule, err := node.ParseRule("refuse a@* call late.*")
+	fatal(t, err)
+	b := start(t, "b@127.0.0.1", dir, false, rule)
 	a := start(t, "a@127.0.0.1", dir, true)
 	fatal(t, a.node.WaitPeers(t.Context(), 1))
 	fatal(t, rpc.Register(b.calls, "shop.price", func(_ context.Context, item string) (int, error) {
@@ -110,6 +123,7 @@ func TestCalls(t *testing.T) {
 		{name: "bad-node", fn: "kith.echo", arg: "1", node: "@@", code: "400", kind: "bad_argument"},
 		{name: "time-out", fn: "kith.sleep", arg: "60000", timeout: "50ms", code: "504", kind: "timeout"},
 		{name: "bad-time", fn: "kith.echo", arg: "1", timeout: "soon", code: "400", kind: "bad_argument"},
+		{name: "refused-by-a-rule", fn: "late.bloomer", arg: "1", node: "b@127.0.0.1", code: "403", kind: "refused"},
 		{name: "registered-later", fn: "late.bloomer", arg: "1", want: `"here"`},
 	}
 	for _, row := range rows {
@@ -238,11 +252,11 @@ func TestGroups(t *testing.T) {
 	fatal(t, far.Join("sport.football/é", member))
 	near, err := a.groups.Scope(pg.DefaultScope)
 	fatal(t, err)
-	await(t, "the member to be seen", func() bool { return len(near.Members("sport.football/é")) == 1 })
+	meshtest.Eventually(t, "the member to be seen", func() bool { return len(near.Members("sport.football/é")) == 1 })
 	nc := client(t, a)
 	heard, err := nc.SubscribeSync(groupPrefix + "sport.*")
 	fatal(t, err)
-	await(t, "the gateway to join", func() bool { return len(far.Members("sport.football/é")) == 2 })
+	meshtest.Eventually(t, "the gateway to join", func() bool { return len(far.Members("sport.football/é")) == 2 })
 	subject := broadcastPrefix + escapeGroup("sport.football/é")
 	answer, err := nc.Request(subject, []byte("goal"), 5*time.Second)
 	fatal(t, err)
@@ -268,17 +282,32 @@ func TestGroups(t *testing.T) {
 		t.Fatal(bad, err)
 	}
 	fatal(t, heard.Unsubscribe())
-	await(t, "the gateway to leave", func() bool { return len(far.Members("sport.football/é")) == 1 })
+	meshtest.Eventually(t, "the gateway to leave", func() bool { return len(far.Members("sport.football/é")) == 1 })
 }
 
-func await(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !cond() {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain for", what)
-		}
-		time.Sleep(time.Millisecond)
+// TestOverrun has clients send more to one function than may wait for it: what is dropped is counted, also after the end.
+func TestOverrun(t *testing.T) {
+	w := start(t, "a@127.0.0.1", t.TempDir(), true)
+	g, nc := w.gateway, client(t, w)
+	const sent, size = 100, 256 << 10 // 25 MiB
+	request := []byte(`"` + strings.Repeat("x", size) + `"`)
+	g.mu.Lock() // the first call waits here, and the others for it
+	for range sent {
+		fatal(t, nc.PublishRequest(callPrefix+"kith.echo", "_INBOX.nobody", request))
+	}
+	fatal(t, nc.Flush())
+	meshtest.Eventually(t, "a full backlog", func() bool {
+		return slices.ContainsFunc(g.svc.Stats().Endpoints, func(e *micro.EndpointStats) bool { return e.NumErrors > 0 })
+	})
+	g.mu.Unlock()
+	meshtest.Eventually(t, "every request is taken or counted", func() bool {
+		s := g.Stats()
+		return s.Overrun > 0 && s.Calls+s.Overrun == sent
+	})
+	before := g.Stats().Overrun
+	fatal(t, g.Close())
+	if now := g.Stats().Overrun; now != before {
+		t.Errorf("%d are counted after the end, %d before", now, before)
 	}
 }
 

@@ -233,7 +233,7 @@ func (g *Gateway) listen(group string) {
 			}
 			g.forward(subject, m)
 		}
-	})
+	}, process.WithMailbox(maxUnheard, process.DropOldest))
 	if err := g.scope.JoinWith(group, pg.Meta{metaClients: "listening"}, pid); err != nil {
 		g.log.Debug().Err(err).Str("group", group).Msg("cannot listen to a group for clients")
 		g.cfg.Runtime.Exit(pid, process.ErrShutdown)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/pg"
 	"github.com/kith-mesh/kith/process"
 )
@@ -62,7 +63,7 @@ func TestJavaScript(t *testing.T) {
 			t.Fatalf("the client says %q, want %q", lines.Text(), line)
 		}
 		if line == "listening" {
-			await(t, "the gateway to join", func() bool { return len(scope.Members("news")) == 2 })
+			meshtest.Eventually(t, "the gateway to join", func() bool { return len(scope.Members("news")) == 2 })
 			_, err := scope.Broadcast(t.Context(), "news", "hello")
 			fatal(t, err)
 			if m := <-got; m != "hello" {

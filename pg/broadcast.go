@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/process"
@@ -241,10 +242,10 @@ func (s *Scope) ask(p *plan) {
 			continue
 		}
 		sh := s.table.find(*t.ask).share(t.origin)
-		if sh == nil || sh.extra().asked {
+		if sh == nil || sh.extra().asked != 0 {
 			continue
 		}
-		sh.more.asked = true
+		sh.more.asked = time.Now().UnixNano()
 		s.g.post(t.id, appendKey(appendHeader(s.buf[:0], kindAsk, s.name), *t.ask))
 	}
 }

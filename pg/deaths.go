@@ -62,10 +62,10 @@ func (s *Scope) exits(dead []death) {
 	}
 	head := len(appendHeader(s.buf[:0], kindUpdate, s.name))
 	s.buf = appendHeader(s.buf[:0], kindUpdate, s.name)
-	var empty []key
 	for _, d := range dead {
 		delete(s.watches, d.id)
 		for _, c := range s.table.exit(d.id) {
+			s.vacated(c.key)
 			if len(c.ids) <= chunkIDs {
 				s.buf = appendLeave(s.buf, c.key, c.ids)
 			}
@@ -76,16 +76,10 @@ func (s *Scope) exits(dead []death) {
 			if len(c.ids) > chunkIDs {
 				s.tellAll(c.key) // one change, however often it had joined
 			}
-			if s.table.find(c.key).share(s.table.self) == nil {
-				empty = append(empty, c.key)
-			}
 			s.notify(&c, "")
 		}
 	}
 	if len(s.buf) > head {
 		s.postAll(s.buf)
-	}
-	for _, k := range empty {
-		s.vacated(k)
 	}
 }

@@ -24,6 +24,9 @@ type mesh interface {
 	Subscribe(topic string) error
 	Unsubscribe(topic string) error
 	Broadcast(ctx context.Context, topic string, p node.Protocol, to []node.ID, parts ...[]byte) ([]node.ID, error)
+	Draining(id node.ID) bool
+	Guarded() bool
+	Permit(peer string, action node.Action, target string) error
 }
 
 // runtime is what groups need of the processes.

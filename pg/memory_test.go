@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/pg"
 	"github.com/kith-mesh/kith/process"
@@ -155,8 +156,8 @@ func memoryStep(step string, me int, how string, n *node.Node, g *pg.Groups, s *
 			}
 		}
 		for i := range memoryGroups {
-			for s.Count(group(i)).Nodes < memoryNodes {
-				time.Sleep(time.Millisecond)
+			if !until(time.Minute, func() bool { return s.Count(group(i)).Nodes == memoryNodes }) {
+				return fmt.Errorf("%s: %+v after a minute", group(i), s.Count(group(i)))
 			}
 		}
 	case "broadcast":
@@ -167,11 +168,18 @@ func memoryStep(step string, me int, how string, n *node.Node, g *pg.Groups, s *
 				}
 			}
 		}
-		for how == "topics" && g.Stats().Topics < memoryGroups {
-			time.Sleep(time.Millisecond)
+		if how == "topics" && !until(time.Minute, func() bool { return g.Stats().Topics >= memoryGroups }) {
+			return fmt.Errorf("%d topics after a minute", g.Stats().Topics)
 		}
 	case "settle":
-		time.Sleep(3 * time.Second) // what a collection leaves behind goes back to the system slowly
+		// What a collection leaves behind goes back to the system slowly.
+		least, since := resident(), time.Now()
+		until(time.Minute, func() bool {
+			if now := resident(); now < least-1 {
+				least, since = now, time.Now()
+			}
+			return time.Since(since) >= 3*time.Second
+		})
 	}
 	return nil
 }
@@ -212,11 +220,15 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	for i := range s {
-		for j := range groups {
-			for s[i].Count(fmt.Sprintf("group-%06d", j)).Nodes < 3 {
-				time.Sleep(time.Millisecond)
+		j := 0
+		meshtest.Eventually(t, "all members of all groups", func() bool {
+			for ; j < groups; j++ {
+				if s[i].Count(fmt.Sprintf("group-%06d", j)).Nodes < 3 {
+					return false
+				}
 			}
-		}
+			return true
+		}, time.Minute)
 	}
 	if each := (heap() - before) / groups / 3; each > limit {
 		t.Errorf("a group costs %d bytes a node, %d are allowed", each, limit)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/kith-mesh/kith/internal/feed"
 	"github.com/kith-mesh/kith/process"
 )
 
@@ -21,18 +22,9 @@ type Monitor struct {
 	what   filter
 	limit  int
 	owner  process.PID
-	events chan Event
-	pause  chan chan struct{} // Resync stops the pump through it
-	wake   chan struct{}
-	done   chan struct{}
+	events *feed.Feed[Event]
 	once   sync.Once
 	disown func() // ends the watch on the owner
-
-	mu       sync.Mutex // guards the fields below
-	queue    []Event
-	head     int // of what is still in the queue
-	overflow bool
-	dropped  uint64
 }
 
 // filter says which groups a monitor is about.
@@ -69,14 +61,10 @@ func Queue(events int) MonitorOption { return func(m *Monitor) { m.limit = event
 func OwnedBy(pid process.PID) MonitorOption { return func(m *Monitor) { m.owner = pid } }
 
 // Events is where the events come. The channel is closed when the monitor ends.
-func (m *Monitor) Events() <-chan Event { return m.events }
+func (m *Monitor) Events() <-chan Event { return m.events.Events() }
 
 // Dropped is how many events did not fit into the queue so far.
-func (m *Monitor) Dropped() uint64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.dropped
-}
+func (m *Monitor) Dropped() uint64 { return m.events.Dropped() }
 
 // Close ends the monitor and discards what was not read. It may be called more than once, and by anybody.
 func (m *Monitor) Close() {
@@ -87,7 +75,7 @@ func (m *Monitor) Close() {
 // end closes the monitor without touching its scope.
 func (m *Monitor) end() {
 	m.once.Do(func() {
-		close(m.done)
+		m.events.Close()
 		if m.disown != nil {
 			m.disown()
 		}
@@ -97,84 +85,11 @@ func (m *Monitor) end() {
 // Resync starts afresh: it discards what was not read and returns the members as they are now; the events that follow
 // are the changes after that. It is the way on after Overflow, and allowed at any time. The error is ErrClosed when
 // the monitor has ended.
-func (m *Monitor) Resync() (map[string][]process.PID, error) {
-	resume := make(chan struct{})
-	select {
-	case m.pause <- resume:
-	case <-m.done:
+func (m *Monitor) Resync() (members map[string][]process.PID, err error) {
+	if !m.events.Restart(m.s.mu.RLocker(), func() { members = m.s.snapshot(m.what) }) {
 		return nil, ErrClosed
 	}
-	defer close(resume)
-	m.s.mu.RLock()
-	defer m.s.mu.RUnlock()
-	m.mu.Lock()
-	m.queue, m.head, m.overflow = nil, 0, false
-	m.mu.Unlock()
-	return m.s.snapshot(m.what), nil
-}
-
-// push adds an event. It is called with the scope locked, never blocks, and drops only behind an Overflow.
-func (m *Monitor) push(ev Event) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.limit > 0 && len(m.queue)-m.head >= m.limit {
-		if m.dropped++; m.overflow {
-			return
-		}
-		m.overflow = true
-		ev = Event{Kind: Overflow, Group: m.what.name}
-	}
-	if m.head > 64 && m.head > len(m.queue)/2 {
-		n := copy(m.queue, m.queue[m.head:])
-		clear(m.queue[n:])
-		m.queue, m.head = m.queue[:n], 0
-	}
-	m.queue = append(m.queue, ev)
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (m *Monitor) pop() (ev Event, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.head == len(m.queue) {
-		m.queue, m.head = m.queue[:0], 0
-		return Event{}, false
-	}
-	ev = m.queue[m.head]
-	m.queue[m.head] = Event{}
-	m.head++
-	return ev, true
-}
-
-// pump moves events from the queue to the channel. It is the monitor's one goroutine.
-func (m *Monitor) pump() {
-	defer close(m.events)
-	for {
-		ev, ok := m.pop()
-		out := m.events
-		if !ok {
-			out = nil
-		}
-		select {
-		case out <- ev:
-		case <-m.idle(ok):
-		case resume := <-m.pause: // ev belongs to the past
-			<-resume
-		case <-m.done:
-			return
-		}
-	}
-}
-
-// idle is the wake channel while there is nothing to hand out.
-func (m *Monitor) idle(busy bool) <-chan struct{} {
-	if busy {
-		return nil
-	}
-	return m.wake
+	return members, nil
 }
 
 // monitors are those of one scope, found by what they are about.
@@ -238,11 +153,11 @@ func (ms *monitors) interested(group string) bool {
 // tell gives an event to all that are about its group.
 func (ms *monitors) tell(ev Event) {
 	for _, m := range ms.byGroup[ev.Group] {
-		m.push(ev)
+		m.events.Push(ev)
 	}
 	for _, m := range ms.others {
 		if m.what.match(ev.Group) {
-			m.push(ev)
+			m.events.Push(ev)
 		}
 	}
 }

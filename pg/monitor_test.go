@@ -125,6 +125,10 @@ func TestMonitor(t *testing.T) {
 		if d := m.Dropped(); d != uint64(100-seen) {
 			t.Fatalf("%d dropped, %d of 100 seen", d, seen)
 		}
+		must(t, s[0].Join("after", a))
+		if d := m.Dropped(); d != uint64(101-seen) {
+			t.Fatal("an event follows the overflow before the resync")
+		}
 		now, err := m.Resync()
 		must(t, err)
 		f = tallyOf(m, now)

@@ -10,6 +10,9 @@ type peering struct {
 	synced bool    // it has told us all of them, so its changes make sense
 	told   bool    // it runs the scope and was told all of ours, and gets our changes
 	part   *part   // the beginning of a part that comes in pieces
+	// barred are the topics that it takes for members which a rule refuses: nothing of this node is ever under way there,
+	// but it wants to hear so.
+	barred map[key]uint64
 }
 
 // peer returns what is kept of a peer. The lock is held.
@@ -98,7 +101,13 @@ func (s *Scope) onSync(from node.ID, r *reader) {
 			p.part = &next
 			continue
 		}
-		s.applyAll(s.table.set(p.origin, next), "")
+		if s.mayJoin(from, next.key, len(next.ids)) {
+			s.applyAll(s.table.set(p.origin, next), "")
+		}
+		if len(next.ids) == 0 {
+			s.releaseBarred(p, next.key) // before the part takes the topic off the list
+		}
+		s.barLane(p, next.key, next.lane)
 	}
 	if flags&syncLast != 0 && r.err == nil {
 		list, _ := s.table.endSync(p.origin)
@@ -145,7 +154,7 @@ func (s *Scope) onOp(p *peering, r *reader) {
 		if o == opJoinMeta {
 			meta = r.meta()
 		}
-		if r.err == nil && len(ids) > 0 {
+		if r.err == nil && len(ids) > 0 && s.mayJoin(p.origin.id, k, len(ids)) {
 			c := s.table.join(k, p.origin, ids, meta)
 			s.apply(&c, "")
 		}
@@ -157,6 +166,7 @@ func (s *Scope) onOp(p *peering, r *reader) {
 		if c, ok := s.table.leave(k, p.origin, ids); ok {
 			s.apply(&c, "")
 		}
+		s.releaseBarred(p, k)
 	case opMeta:
 		id := r.uint()
 		meta := r.meta()
@@ -168,13 +178,42 @@ func (s *Scope) onOp(p *peering, r *reader) {
 		}
 	case opLane:
 		gen := r.uint()
-		if sh := s.table.find(k).share(p.origin); r.err == nil && sh != nil {
+		if r.err != nil {
+			return
+		}
+		if sh := s.table.find(k).share(p.origin); sh != nil {
 			if closed := sh.setLane(gen); closed != nil {
 				s.apply(&change{key: k, origin: p.origin, lane: closed}, "")
 			}
 		}
+		s.barLane(p, k, gen)
 	default:
 		r.fail("unknown operation")
+	}
+}
+
+// barLane notes that a peer takes the topic of a group whose members there are refused here. The lock is held.
+func (s *Scope) barLane(p *peering, k key, gen uint64) {
+	if gen == 0 || s.table.find(k).share(p.origin) != nil {
+		delete(p.barred, k)
+		return
+	}
+	if p.barred == nil {
+		p.barred = map[key]uint64{}
+	}
+	if _, known := p.barred[k]; known || len(p.barred) < maxBarred {
+		p.barred[k] = gen
+	}
+}
+
+// maxBarred bounds what is noted of one peer. A topic beyond it stays subscribed until the session with this node ends.
+const maxBarred = 1 << 16
+
+// releaseBarred releases a topic that was never used. Whether members of the peer are left is not known here: it heeds the
+// release when there is none. The lock is held.
+func (s *Scope) releaseBarred(p *peering, k key) {
+	if gen := p.barred[k]; gen != 0 {
+		s.g.post(p.origin.id, appendRelease(nil, s.name, k, gen))
 	}
 }
 
@@ -226,6 +265,10 @@ func (s *Scope) lose(id node.ID, reason node.Reason, alive bool) {
 		for i := range list {
 			list[i].lane = nil // nobody is there to be told of its release
 		}
+		p.barred = nil
+	}
+	for k := range p.barred {
+		s.releaseBarred(p, k)
 	}
 	s.applyAll(list, reason)
 }

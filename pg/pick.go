@@ -45,8 +45,8 @@ func (s *Scope) PickLocal(group string, by Strategy) (process.PID, error) {
 	return g.pick([]*share{sh}, by, rand.Uint64()), nil
 }
 
-// PickAny chooses a member of a group on any node. With RoundRobin and Random a process that joined twice is chosen
-// twice as often. The error is ErrNoMember.
+// PickAny chooses a member of a group on any node, but on none that is about to leave (see node.Node.Drain) while there is
+// another. With RoundRobin and Random a process that joined twice is chosen twice as often. The error is ErrNoMember.
 func (s *Scope) PickAny(group string, by Strategy) (process.PID, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -55,9 +55,16 @@ func (s *Scope) PickAny(group string, by Strategy) (process.PID, error) {
 		return process.PID{}, fmt.Errorf("%w: %q", ErrNoMember, group)
 	}
 	var few [8]*share
-	shares := few[:0]
+	shares, staying := few[:0], 0
 	for i := range g.shares {
 		shares = append(shares, &g.shares[i])
+		if last := len(shares) - 1; !s.g.net.Draining(g.shares[i].origin.id) {
+			shares[staying], shares[last] = shares[last], shares[staying]
+			staying++
+		}
+	}
+	if staying > 0 {
+		shares = shares[:staying]
 	}
 	return g.pick(shares, by, rand.Uint64()), nil
 }

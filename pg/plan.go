@@ -3,6 +3,7 @@ package pg
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/process"
@@ -26,8 +27,11 @@ type target struct {
 	members int
 	lane    *lane // nil until the node has told that it takes the topic
 	ask     *key  // what the node has to be asked to take
-	state   state
-	purse   *purse // where credit was reserved for it
+	// undecided says that it was asked a moment ago, and may have subscribed: the topic would reach it besides what goes over
+	// its session.
+	undecided bool
+	state     state
+	purse     *purse // where credit was reserved for it
 }
 
 // state is how far a broadcast got with one target.
@@ -68,6 +72,9 @@ func (s *Scope) plan(name string) (p *plan, ok bool) {
 // either way. Over the sessions it shares messages with whatever else goes there; over the topic it is published once.
 // Measured, that pays from four nodes on, and below that a subscription would only cost its memory (ADR 9).
 const topicFrom = 4
+
+// decisionTime is how long a node may take to tell that it takes a topic.
+const decisionTime = 2 * time.Second
 
 // chooseLanes enters the lanes that are to be used. The lock is held for reading.
 func (p *plan) chooseLanes(from int) {
@@ -120,7 +127,11 @@ func (p *plan) addTarget(g *group, sh *share, fresh bool) {
 		t.lane, t.ask = sh.more.lane, nil
 		return
 	}
-	if t.ask == nil && (sh.more == nil || !sh.more.asked) {
+	if sh.more != nil && sh.more.asked != 0 {
+		t.undecided = t.undecided || time.Now().UnixNano()-sh.more.asked < int64(decisionTime)
+		return
+	}
+	if t.ask == nil {
 		k := g.key()
 		t.ask = &k
 		p.ask = true
@@ -185,14 +196,15 @@ func (t *target) settle() {
 }
 
 // useTopic lists the nodes that the topic is used for, and says whether it is. It is not while few nodes take it, nor
-// while one that takes the topic cannot be listed, since its broker would get the message all the same.
+// while one that takes the topic cannot be listed, or one may be about to take it, since its broker would get the message
+// all the same.
 func (p *plan) useTopic(from int) bool {
 	for i := range p.targets {
 		t := &p.targets[i]
-		if t.lane == nil {
+		if t.lane == nil && !t.undecided {
 			continue
 		}
-		if t.state != waiting {
+		if t.state != waiting || t.lane == nil {
 			p.via = p.via[:0]
 			break
 		}

@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"github.com/kith-mesh/kith/internal/feed"
 	"github.com/kith-mesh/kith/process"
 )
 
@@ -158,22 +159,20 @@ func (s *Scope) MonitorAll(opts ...MonitorOption) (*Monitor, map[string][]proces
 }
 
 func (s *Scope) monitor(what filter, opts []MonitorOption) (*Monitor, map[string][]process.PID) {
-	m := &Monitor{
-		s: s, what: what, limit: DefaultQueue,
-		events: make(chan Event), pause: make(chan chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
-	}
+	m := &Monitor{s: s, what: what, limit: DefaultQueue}
 	for _, opt := range opts {
 		opt(m)
 	}
+	m.events = feed.New(m.limit, Event{Kind: Overflow, Group: what.name})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		m.end()
-		close(m.events)
+		m.events.Close()
+		m.events.Run()
 		return m, nil
 	}
 	s.monitors.add(m)
-	go m.pump()
+	go m.events.Run()
 	if !m.owner.IsZero() {
 		// The end of the owner is dealt with where those of members are: this may be called at once, and locked.
 		m.disown = s.g.rt.Watch(m.owner, func(error) { s.g.deaths.orphan(m) })

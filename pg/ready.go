@@ -14,8 +14,8 @@ import (
 // without it; it is for who must not act on half of the truth. It blocks until then. Errors: ErrClosed; ctx.Err(), with
 // the names of the peers that have not answered.
 func (s *Scope) WaitReady(ctx context.Context) error {
-	asked := make(map[node.Peer]bool)
-	silent := make(map[node.Peer]bool)
+	asked := make(map[uint64]bool) // by session
+	silent := make(map[uint64]bool)
 	for {
 		missing, news, ok := s.waitsFor(silent)
 		switch {
@@ -26,9 +26,9 @@ func (s *Scope) WaitReady(ctx context.Context) error {
 		}
 		fresh := false
 		for _, p := range missing {
-			if !asked[p] {
-				asked[p], fresh = true, true
-				silent[p] = !s.speaks(ctx, p)
+			if !asked[p.Conn] {
+				asked[p.Conn], fresh = true, true
+				silent[p.Conn] = !s.speaks(ctx, p)
 			}
 		}
 		if fresh {
@@ -57,12 +57,12 @@ func names(peers []node.Peer) string {
 }
 
 // waitsFor lists the peers that have not answered, and returns a channel that is closed when that may have changed.
-func (s *Scope) waitsFor(silent map[node.Peer]bool) (missing []node.Peer, news <-chan struct{}, ok bool) {
+func (s *Scope) waitsFor(silent map[uint64]bool) (missing []node.Peer, news <-chan struct{}, ok bool) {
 	peers := s.g.net.Peers()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range peers {
-		if _, ok := s.answered[p.ID]; !ok && !p.Hidden && !silent[p] {
+		if _, ok := s.answered[p.ID]; !ok && !p.Hidden && !silent[p.Conn] {
 			missing = append(missing, p)
 		}
 	}

@@ -163,18 +163,18 @@ func (s *Scope) leave(k key, pids []process.PID) error {
 	for _, id := range c.ids {
 		s.unwatch(id)
 	}
+	s.vacated(k)
 	if len(c.ids) > chunkIDs {
 		s.tellAll(k)
 	} else {
 		s.tell(func(b []byte) []byte { return appendLeave(b, k, c.ids) })
 	}
-	s.vacated(k)
 	s.notify(&c, "")
 	return nil
 }
 
-// vacated gives the topic of a group back if its last local member has gone. The lock is held, and the peers have
-// been told of the change.
+// vacated gives the topic of a group back, once the peers have released it, if its last local member has gone. The lock is
+// held, and the peers have not been told of the change yet: their answers do not wait for the lock.
 func (s *Scope) vacated(k key) {
 	if s.table.find(k).share(s.table.self) == nil {
 		s.taps.vacant(s.g, s.name, k, s.told)

@@ -47,7 +47,7 @@ type share struct {
 type extra struct {
 	meta  map[uint64]Meta
 	lane  *lane // set when the node has told that it takes the group's topic
-	asked bool  // whether it was asked to
+	asked int64 // when it was asked to, in Unix nanoseconds; zero: never
 }
 
 // change is one difference, in one group, of the processes of one node: what a monitor is told.

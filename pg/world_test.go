@@ -41,6 +41,8 @@ type simNode struct {
 	procs   map[uint64]*simProc
 	lastID  uint64
 	decodes int
+	posted  func(to node.ID, frame []byte) // called for each frame of Post, if set
+	refuses string                         // the group that this node's rules refuse to others
 }
 
 type simProc struct {
@@ -202,7 +204,11 @@ func (s *simNode) Send(_ context.Context, to node.ID, _ node.Protocol, _ node.Se
 }
 
 func (s *simNode) Post(to node.ID, _ node.Protocol, parts ...[]byte) error {
-	return s.put(to, "", parts)
+	err := s.put(to, "", parts)
+	if s.posted != nil {
+		s.posted(to, slices.Concat(parts...))
+	}
+	return err
 }
 
 func (s *simNode) Peers() []node.Peer { return slices.Collect(maps.Values(s.up)) }
@@ -366,9 +372,7 @@ func (f *follower) add(group string, p process.PID, n int) {
 // drain takes all events that are there.
 func (f *follower) drain() {
 	for {
-		f.m.mu.Lock()
-		waiting := len(f.m.queue) - f.m.head
-		f.m.mu.Unlock()
+		waiting := f.m.events.Len()
 		select {
 		case ev := <-f.m.Events():
 			for _, p := range ev.PIDs {
@@ -409,4 +413,15 @@ func eventually(t interface{ Fatalf(string, ...any) }, what string, ok func() bo
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// No node of the world leaves.
+
+func (s *simNode) Draining(node.ID) bool { return false }
+func (s *simNode) Guarded() bool         { return s.refuses != "" }
+func (s *simNode) Permit(_ string, _ node.Action, group string) error {
+	if group == s.refuses {
+		return node.ErrRefused
+	}
+	return nil
 }

@@ -20,6 +20,9 @@ var (
 	// ErrOverload is returned when the called node, or one function of it, already runs as many calls as it allows.
 	// Nothing ran (ERPC-15).
 	ErrOverload = errors.New("too many calls at once")
+	// ErrRefused is returned when a rule of the called node does not let this one call the function: see node.Config.Rules.
+	// Nothing ran.
+	ErrRefused = errors.New("refused by a rule of the node")
 	// ErrBadArgument is returned for a name, option, list or value that can be refused without asking anybody.
 	// Nothing was sent (ERPC-11, ERPC-12).
 	ErrBadArgument = errors.New("bad argument")
@@ -143,6 +146,7 @@ const (
 	KindTimeout      = "timeout"
 	KindCancelled    = "cancelled"
 	KindOverload     = "overload"
+	KindRefused      = "refused"
 	KindBadArgument  = "bad_argument"
 	KindBadResult    = "bad_result"
 	KindNotSupported = "not_supported"
@@ -173,6 +177,7 @@ func ErrorKind(err error) string {
 		{context.DeadlineExceeded, KindTimeout},
 		{context.Canceled, KindCancelled},
 		{ErrOverload, KindOverload},
+		{ErrRefused, KindRefused},
 		{ErrBadResult, KindBadResult},
 		{ErrBadArgument, KindBadArgument},
 		{node.ErrTooLarge, KindTooLarge},

@@ -23,6 +23,7 @@ const (
 	failClosed     failureCode = 5 // the server is shutting down, and did not run the function
 	failBadFrame   failureCode = 6 // the request could not be decoded
 	failEnded      failureCode = 7 // the server closed while the function ran
+	failRefused    failureCode = 8 // a rule of the node refuses the call
 )
 
 // Limits of what a failure carries.
@@ -57,6 +58,8 @@ func encodeFailure(err error) (failureCode, []byte) {
 		return failNoFunction, nil
 	case ErrOverload:
 		return failOverload, nil
+	case ErrRefused:
+		return failRefused, nil
 	case errServerClosed:
 		return failClosed, nil
 	case errServerEnded:
@@ -122,6 +125,8 @@ func decodeFailure(nodeName, fn string, code failureCode, body []byte) error {
 		return &CallError{Node: nodeName, Func: fn, Err: ErrNoFunction}
 	case failOverload:
 		return &CallError{Node: nodeName, Func: fn, Err: ErrOverload}
+	case failRefused:
+		return &CallError{Node: nodeName, Func: fn, Err: ErrRefused}
 	case failClosed:
 		return &CallError{Node: nodeName, Func: fn, Err: fmt.Errorf("%w: %w", ErrNoConnection, errServerClosed)}
 	case failEnded:

@@ -45,6 +45,7 @@ type fakeNode struct {
 	resumed  chan struct{} // closed while not frozen
 	refuse   error         // what opening a session with this node fails with
 	silent   bool          // it never handles ProtocolCalls
+	rules    []node.Rule   // of which only peers and targets without patterns are looked at
 	sent     []string      // frame kinds sent, for assertions
 }
 
@@ -379,3 +380,18 @@ const (
 	nameB = "b@127.0.0.1"
 	nameC = "c@127.0.0.1"
 )
+
+// Guarded implements link.
+func (n *fakeNode) Guarded() bool { return true }
+
+// Permit implements link.
+func (n *fakeNode) Permit(peer string, _ node.Action, target string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, r := range n.rules {
+		if r.Peer == peer && r.Target == target && r.Refuse {
+			return node.ErrRefused
+		}
+	}
+	return nil
+}

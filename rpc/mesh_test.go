@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/rpc"
 )
@@ -187,9 +188,7 @@ func TestMesh(t *testing.T) {
 		for range 2 {
 			go func() { errs <- a.Call(ctx, m.name(2), "kith.sleep", 60_000, nil, rpc.NoTimeout()) }()
 		}
-		for end := time.Now().Add(10 * time.Second); m.servers[2].Stats().Running < 2 && time.Now().Before(end); {
-			time.Sleep(time.Millisecond)
-		}
+		meshtest.Eventually(t, "both calls run", func() bool { return m.servers[2].Stats().Running == 2 })
 		begin := time.Now()
 		_ = m.nodes[2].Close()
 		for range 2 {

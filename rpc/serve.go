@@ -32,7 +32,12 @@ type serving struct {
 func (s *Server) serve(p node.Peer, f *frame) {
 	fn := s.functions.lookup(f.fn)
 	err := errServerClosed
-	if !s.draining.Load() {
+	switch {
+	case s.draining.Load():
+	case s.guarded && s.link.Permit(p.Name, node.ActionCall, string(f.fn)) != nil:
+		s.count.refused.Add(1)
+		err = ErrRefused
+	default:
 		err = s.admit(fn)
 	}
 	if err != nil {

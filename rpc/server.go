@@ -20,6 +20,8 @@ type link interface {
 	Nodes(kinds ...node.Kind) []string
 	Send(ctx context.Context, to node.ID, p node.Protocol, flags node.SendFlags, parts ...[]byte) error
 	Post(to node.ID, p node.Protocol, parts ...[]byte) error
+	Guarded() bool
+	Permit(peer string, action node.Action, target string) error
 }
 
 // Server serves the calls that other nodes make to this one, and makes calls to them. There is one for each node. Its
@@ -49,6 +51,7 @@ type Server struct {
 	writes     sync.Pool // of *write
 	background atomic.Int64
 	peers      peerSet
+	guarded    bool    // the node has rules: peers may be refused calls
 	client     Handler // the middleware of this node's own calls; nil: none
 
 	onceMu sync.Mutex // guards the field below
@@ -90,6 +93,7 @@ func newServer(l link, opts []Option) (*Server, error) {
 		log:      l.Log().With().Str("component", "rpc").Logger(),
 		once:     onceTable[*serving]{window: set.window, maxKeys: set.onceLimit, maxBytes: set.onceBytes},
 	}
+	s.guarded = l.Guarded()
 	s.free.New = func() any { return newCall() }
 	s.writes.New = func() any { return new(write) }
 	s.ctx, s.stop = context.WithCancel(l.Context())
