@@ -31,6 +31,7 @@ func (c *core) operation(p *peer, r *reader) {
 		if space := r.string(MaxName); r.err == nil && space == c.space && !p.joined {
 			p.joined = true
 			c.view = append(c.view, p)
+			c.fx.met()
 		}
 		return
 	}

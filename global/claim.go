@@ -55,7 +55,7 @@ func (c *core) admissible(cl *claim) error {
 	if !c.fx.alive(cl.PID.ID) {
 		return ErrNoProcess
 	}
-	if o := c.procs[cl.PID.ID]; o != nil && !c.several && !cl.move && (len(o.names) > 0 || o.claims > 0) {
+	if o := c.procs[cl.PID.ID]; o != nil && !c.several && !cl.move && (o.names.len() > 0 || o.claims > 0) {
 		return ErrHasName
 	}
 	return nil

@@ -60,6 +60,8 @@ type effects interface {
 	resolve(p *peer, own, theirs *entry)
 	// lost tells an own process that it has lost its name, and stops it if it is to stop.
 	lost(e *entry, other process.PID, d decision)
+	// met says that a peer has joined those of the same name space.
+	met()
 	// doubted says whether this node must not believe in its own names.
 	doubted(bool)
 	// ignored counts something that makes no sense any more, such as the answer to a question that was given up.
@@ -68,7 +70,7 @@ type effects interface {
 
 // owned is an own process with names or claims.
 type owned struct {
-	names  []string
+	names  nameSet
 	claims int
 }
 
@@ -170,10 +172,7 @@ func (c *core) remove(e *entry, why Reason) {
 // index keeps what lets the end of a process or of a session find its registrations.
 func (c *core) index(e *entry) {
 	if e.owner() == c.self {
-		o := c.hold(e.PID.ID)
-		if !slices.Contains(o.names, e.Name) {
-			o.names = append(o.names, e.Name)
-		}
+		c.hold(e.PID.ID).names.add(e.Name)
 		return
 	}
 	c.peers[e.owner()].entries[e.Name] = e
@@ -182,7 +181,7 @@ func (c *core) index(e *entry) {
 func (c *core) unindex(e *entry) {
 	if e.owner() == c.self {
 		if o := c.procs[e.PID.ID]; o != nil {
-			o.names = slices.DeleteFunc(o.names, func(n string) bool { return n == e.Name })
+			o.names.remove(e.Name)
 			c.letGo(e.PID.ID)
 		}
 		return
@@ -204,7 +203,7 @@ func (c *core) hold(id uint64) *owned {
 }
 
 func (c *core) letGo(id uint64) {
-	if o := c.procs[id]; o != nil && len(o.names) == 0 && o.claims == 0 {
+	if o := c.procs[id]; o != nil && o.names.len() == 0 && o.claims == 0 {
 		delete(c.procs, id)
 		c.fx.unwatch(id)
 	}
@@ -216,7 +215,7 @@ func (c *core) exit(id uint64) {
 	if o == nil {
 		return
 	}
-	for _, name := range slices.Clone(o.names) {
+	for _, name := range o.names.list() {
 		e := c.own(name)
 		c.withdraw(e, Exited, nil)
 		if e.claim != nil {

@@ -22,11 +22,21 @@
 //     the resolver that it was registered with, on the lower of the two nodes, and the process that loses it is told.
 //  5. A monitor gets a snapshot and then every change, exactly and once, in the order in which this node made them.
 //
+// # Choose
+//
+// All this is the available mode, which is the default: while a partition lasts, a name or a lock may have two holders, one
+// on each side. Who cannot live with that passes the version of the registration, or the token of the lock, along with
+// what it writes, so that the older of two writers can be refused; or makes the registry with [Quorum]. In quorum mode the
+// mesh's store nodes agree on each name and lock by majority: never two holders, and none that is new on the side of a
+// minority, whose calls fail with ErrNoQuorum. A call takes a round trip to the stores and their disks, the names of a node
+// that died stay until their leases end, some seconds later, and WhereisConfirmed asks the stores where Whereis reads the
+// copy of this node. Each name costs a write to the stores every few seconds (see package quorum), so there may be
+// thousands, and not the 100,000 of the available mode. Versions are tokens that grow whatever happens.
+//
 // # What it does not do
 //
-// There is no quorum: while a partition lasts, a name or a lock may have two holders, one on each side. Who cannot live
-// with that passes the version of the registration, or the token of the lock, along with what it writes, so that the
-// older of two writers can be refused. Hidden nodes have a table of their own. Nothing is stored.
+// Hidden nodes have a table of their own. In available mode nothing is stored, and in quorum mode there is nothing to
+// resolve, and no lock on some nodes only.
 //
 // # Otherwise than in Erlang
 //

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/process"
+	"github.com/kith-mesh/kith/quorum"
 )
 
 // Limits of what a registration may be.
@@ -51,13 +52,23 @@ type Entry struct {
 
 // entry is a registration in the table. It is replaced, never changed, but for the fields below the line.
 type entry struct {
+	// What a reader looks at stands together.
+	own  bool         // it is one of this node, set when readers first see it
+	life process.Life // of the process of an own entry
 	Entry
+
 	// moved: the registration took the name over from whoever had it (ReRegister), and so stands before what is older.
 	moved bool
 	// provisional: it was told before all had agreed. It is of use only while it is so at its owner.
 	provisional bool
 
-	claim *claim // of an own entry that not all have agreed to yet
+	claim *claim        // of an own entry that not all have agreed to yet
+	lease *quorum.Lease // of an own entry in quorum mode
+}
+
+// same says that nothing which readers see differs.
+func (e *entry) same(o *entry) bool {
+	return e.PID == o.PID && e.Version == o.Version && maps.Equal(e.Meta, o.Meta)
 }
 
 func (e *entry) owner() node.ID { return e.PID.NodeID() }

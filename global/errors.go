@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/kith-mesh/kith/process"
+	"github.com/kith-mesh/kith/quorum"
 )
 
 var (
@@ -20,9 +21,16 @@ var (
 	ErrNoName = errors.New("no such global name")
 	// ErrNoProcess is returned by Register for a process that does not exist (GLOB-13).
 	ErrNoProcess = process.ErrNoProcess
-	// ErrNotConnected is returned when the process lives on a node without a session, or when the session ended during
-	// the call; then it is not known whether the name was registered, and Whereis tells once the node is back.
+	// ErrNotConnected is returned when the process lives on a node without a session, or in quorum mode without a registry
+	// in that mode, or when the session ended during the call; then it is not known whether the name was registered, and
+	// Whereis tells once the node is back.
 	ErrNotConnected = errors.New("not connected to the node of the process")
+	// ErrBusy is returned by Register and ReRegister in quorum mode for a process of another node which has too many
+	// registrations for others under way, 1024. Nothing has happened.
+	ErrBusy = errors.New("the node of the process has too many registrations under way")
+	// ErrNoQuorum is returned in quorum mode when no majority of the stores answered in time: what was asked for may or may
+	// not have happened. It matches quorum.ErrNoQuorum.
+	ErrNoQuorum = quorum.ErrNoQuorum
 	// ErrBadName is returned for a name that is empty or longer than MaxName bytes.
 	ErrBadName = errors.New("bad global name")
 	// ErrBadArgument is returned for metadata over MaxMeta, a bad requester, an empty set of nodes, negative retries.
@@ -31,7 +39,8 @@ var (
 	ErrConflict = errors.New("another process has the global name")
 	// ErrLocked is returned by Lock when the retries are used up and others hold the lock (GLOB-54).
 	ErrLocked = errors.New("resource is locked")
-	// ErrLockLost is the cause of the context of a lock that another partition holds too, and keeps (GLOB-64).
+	// ErrLockLost is the cause of the context of a lock that another partition holds too, and keeps (GLOB-64). In quorum
+	// mode the cause is quorum.ErrLeaseLost.
 	ErrLockLost = errors.New("lock is lost")
 	// errBadFrame is a frame of a peer that makes no sense.
 	errBadFrame = errors.New("bad frame")

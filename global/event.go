@@ -49,6 +49,8 @@ const (
 	NodeDown
 	// Clashed: it had the name beside another one, and the resolver has decided.
 	Clashed
+	// LeaseEnded, in quorum mode: its node has not renewed the lease, since it is gone or cannot reach the stores.
+	LeaseEnded
 )
 
 // String is the reason in words.
@@ -62,6 +64,8 @@ func (r Reason) String() string {
 		return "node down"
 	case Clashed:
 		return "conflict"
+	case LeaseEnded:
+		return "lease ended"
 	}
 	return fmt.Sprintf("reason-%d", uint8(r))
 }

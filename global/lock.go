@@ -8,12 +8,14 @@ import (
 
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/process"
+	"github.com/kith-mesh/kith/quorum"
 )
 
 // Lock is one handle of a lock that was taken. Several handles of one lock exist only for the same requester.
 type Lock struct {
 	r      *Registry
-	h      *hold
+	h      *hold         // in available mode
+	lease  *quorum.Lease // in quorum mode
 	token  Version
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -33,7 +35,7 @@ type lockOptions struct {
 // OnNodes takes the lock at these connected nodes only, this node included only if it is named: locks on disjoint sets
 // are independent (GLOB-60). All of them must be connected, and there must be one (GLOB-63). Without it, the lock is
 // that of all nodes that this one is connected to and itself; nodes that do not answer within a tick are left out, and
-// nodes that come later learn of it.
+// nodes that come later learn of it. In quorum mode it is ErrBadArgument.
 func OnNodes(names ...string) LockOption {
 	return func(o *lockOptions) { o.nodes, o.some = names, true }
 }
@@ -52,13 +54,16 @@ const waitInLine = -1
 // all of them have given it back (GLOB-56). It is given back by Unlock, at the end of the process of HeldBy, and when
 // the node goes down. Each call gives a handle of its own, also to the same requester (GLOB-57, GLOB-62).
 //
-// There is no quorum: in a partition each side may take the lock. When two sides meet, the handles on the node that is
-// higher by name are lost: their contexts end with ErrLockLost (GLOB-64). What must be safe uses the token.
+// In available mode, each side of a partition may take the lock. When two sides meet, the handles on the node that is
+// higher by name are lost: their contexts end with ErrLockLost (GLOB-64). What must be safe uses the token. In quorum mode
+// a minority gets ErrNoQuorum; each handle is a lease that its node renews, and whose context ends before another
+// requester can have the lock; waiters are not served in the order in which they came, and the lock of a node that died
+// is free when its lease ends.
 //
 // Nothing detects deadlocks: take several locks always in the same order (GLOB-70).
 //
 // Errors: ErrLocked when the retries are used up, ErrNotConnected for a named node, ErrBadName, ErrBadArgument for bad
-// options, ErrNoProcess for a HeldBy that is not alive on this node, ErrClosed, ctx.Err().
+// options, ErrNoProcess for a HeldBy that is not alive on this node, ErrNoQuorum, ErrClosed, ctx.Err().
 func (r *Registry) Lock(ctx context.Context, resource, requester string, opts ...LockOption) (*Lock, error) {
 	o := lockOptions{retries: waitInLine}
 	for _, opt := range opts {
@@ -70,6 +75,25 @@ func (r *Registry) Lock(ctx context.Context, resource, requester string, opts ..
 	if !o.owner.IsZero() && !r.rt.Alive(o.owner) {
 		return nil, fmt.Errorf("%w: %v", ErrNoProcess, o.owner)
 	}
+	var l *Lock
+	var err error
+	if r.ledger != nil {
+		l, err = r.ledger.lock(ctx, resource, requester, &o)
+	} else {
+		l, err = r.lockHere(ctx, resource, requester, &o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !o.owner.IsZero() {
+		disown := r.rt.Watch(o.owner, func(error) { go l.Unlock() })
+		context.AfterFunc(l.ctx, disown)
+	}
+	return l, nil
+}
+
+// lockHere takes a lock in available mode.
+func (r *Registry) lockHere(ctx context.Context, resource, requester string, o *lockOptions) (*Lock, error) {
 	type result struct {
 		token Version
 		err   error
@@ -107,10 +131,6 @@ func (r *Registry) Lock(ctx context.Context, resource, requester string, opts ..
 		l.Unlock()
 		return nil, err
 	}
-	if !o.owner.IsZero() {
-		disown := r.rt.Watch(o.owner, func(error) { go l.Unlock() })
-		context.AfterFunc(l.ctx, disown)
-	}
 	return l, nil
 }
 
@@ -146,18 +166,34 @@ func (c *core) idsOf(names []string) ([]node.ID, error) {
 	return list, nil
 }
 
-// Unlock gives the lock back. It does not wait for other nodes. Calling it again does nothing (GLOB-59).
+// Unlock gives the lock back. It does not wait for other nodes: see Release. Calling it again does nothing (GLOB-59).
 func (l *Lock) Unlock() {
 	l.once.Do(func() {
-		l.r.do(func() { l.r.core.unlock(l.h) })
+		if l.lease == nil {
+			l.r.do(func() { l.r.core.unlock(l.h) })
+		}
 		l.cancel(context.Canceled)
+		if l.lease != nil {
+			l.lease.ReleaseSoon("")
+		}
 	})
+}
+
+// Release is Unlock that returns, in quorum mode, when the stores have agreed that the lock is free; in available mode it
+// does not wait. Error: ErrNoQuorum: then the lock comes free when its lease ends.
+func (l *Lock) Release(ctx context.Context) error {
+	l.Unlock()
+	if l.lease == nil {
+		return nil
+	}
+	return l.lease.Release(ctx)
 }
 
 // Context ends when the lock is given back or lost, with ErrLockLost as its cause in the latter case.
 func (l *Lock) Context() context.Context { return l.ctx }
 
-// Token is greater than that of every holder before, as far as the nodes of the set know. Whoever writes under the lock
+// Token is greater than that of every holder before: in available mode as far as the nodes of the set know, in quorum mode
+// of all that there have been. Whoever writes under the lock
 // passes it along, so that writes with a smaller one can be refused.
 func (l *Lock) Token() uint64 { return l.token.Clock }
 
@@ -189,6 +225,9 @@ type LockInfo struct {
 // LockOwner says who holds the lock of a resource, as this node sees it: it sees the locks on sets that it is part of.
 // It does not wait for other nodes.
 func (r *Registry) LockOwner(resource string) (LockInfo, bool) {
+	if r.ledger != nil {
+		return r.ledger.owner(resource)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.core.locks.table[resource]
@@ -210,7 +249,7 @@ func (c *core) giveUpAll() {
 	}
 	var all []*entry
 	for _, o := range c.procs {
-		for _, name := range o.names {
+		for _, name := range o.names.list() {
 			all = append(all, c.own(name))
 		}
 	}

@@ -2,17 +2,29 @@ package global_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/kith-mesh/kith/global"
+	"github.com/kith-mesh/kith/internal/leak"
 	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/process"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		if err := child(); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m, leak.Stores()...)
+}
 
 // cluster is a mesh of real nodes with processes and names.
 type cluster struct {

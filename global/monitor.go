@@ -3,7 +3,8 @@ package global
 import (
 	"slices"
 	"strings"
-	"sync"
+
+	"github.com/kith-mesh/kith/internal/feed"
 )
 
 // DefaultQueue is how many events a Monitor holds for a reader who is behind, unless Queue says otherwise.
@@ -18,16 +19,7 @@ type Monitor struct {
 	name   string
 	exact  bool
 	limit  int
-	events chan Event
-	pause  chan chan struct{} // Resync stops the pump through it
-	wake   chan struct{}
-	done   chan struct{}
-	once   sync.Once
-
-	mu       sync.Mutex // guards the fields below
-	queue    []Event
-	overflow bool
-	dropped  uint64
+	events *feed.Feed[Event]
 }
 
 // MonitorOption changes a monitor.
@@ -52,20 +44,20 @@ func (r *Registry) MonitorName(name string, opts ...MonitorOption) (m *Monitor, 
 }
 
 func (r *Registry) monitor(m *Monitor, opts []MonitorOption) (*Monitor, []Entry) {
-	m.limit, m.events, m.pause = DefaultQueue, make(chan Event), make(chan chan struct{})
-	m.wake, m.done = make(chan struct{}, 1), make(chan struct{})
+	m.limit = DefaultQueue
 	for _, opt := range opts {
 		opt(m)
 	}
+	m.events = feed.New(m.limit, Event{Kind: Overflow})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		m.end()
-		close(m.events)
+		m.events.Close()
+		m.events.Run()
 		return m, nil
 	}
 	r.monitors.add(m)
-	go m.pump()
+	go m.events.Run()
 	return m, m.snapshot()
 }
 
@@ -73,115 +65,43 @@ func (r *Registry) monitor(m *Monitor, opts []MonitorOption) (*Monitor, []Entry)
 func (m *Monitor) snapshot() []Entry {
 	list := []Entry{}
 	if m.exact {
-		if e := m.r.core.shown(m.name); e != nil {
+		if e := m.r.shown(m.name); e != nil {
 			list = append(list, e.Entry)
 		}
 		return list
 	}
-	for name, candidates := range m.r.core.names {
-		if strings.HasPrefix(name, m.name) {
-			list = append(list, candidates[0].Entry)
+	m.r.view.Range(func(name, e any) bool { // which changes only under the registry's lock
+		if strings.HasPrefix(name.(string), m.name) {
+			list = append(list, e.(*entry).Entry)
 		}
-	}
+		return true
+	})
 	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 
 // Events is where the events come. The channel is closed when the monitor ends.
-func (m *Monitor) Events() <-chan Event { return m.events }
+func (m *Monitor) Events() <-chan Event { return m.events.Events() }
 
 // Dropped is how many events did not fit into the queue so far.
-func (m *Monitor) Dropped() uint64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.dropped
-}
+func (m *Monitor) Dropped() uint64 { return m.events.Dropped() }
 
 // Close ends the monitor and discards what was not read. It may be called more than once, and by anybody.
 func (m *Monitor) Close() {
 	m.r.mu.Lock()
 	m.r.monitors.remove(m)
 	m.r.mu.Unlock()
-	m.end()
+	m.events.Close()
 }
-
-func (m *Monitor) end() { m.once.Do(func() { close(m.done) }) }
 
 // Resync starts afresh: it discards what was not read and returns the registrations as they are now; the events that
 // follow are the changes after that. It is the way on after Overflow, and allowed at any time. The error is ErrClosed
 // when the monitor has ended.
-func (m *Monitor) Resync() ([]Entry, error) {
-	resume := make(chan struct{})
-	select {
-	case m.pause <- resume:
-	case <-m.done:
+func (m *Monitor) Resync() (list []Entry, err error) {
+	if !m.events.Restart(&m.r.mu, func() { list = m.snapshot() }) {
 		return nil, ErrClosed
 	}
-	defer close(resume)
-	m.r.mu.Lock()
-	defer m.r.mu.Unlock()
-	m.mu.Lock()
-	m.queue, m.overflow = nil, false
-	m.mu.Unlock()
-	return m.snapshot(), nil
-}
-
-// push adds an event. The registry's lock is held. It never blocks, and drops only behind an Overflow.
-func (m *Monitor) push(ev Event) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.overflow || m.limit > 0 && len(m.queue) >= m.limit {
-		if m.dropped++; m.overflow {
-			return
-		}
-		m.overflow = true
-		ev = Event{Kind: Overflow}
-	}
-	m.queue = append(m.queue, ev)
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take is what waits, one event at a time, so that the queue counts what was not read.
-func (m *Monitor) take() (ev Event, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.queue) == 0 {
-		return Event{}, false
-	}
-	ev = m.queue[0]
-	m.queue[0] = Event{}
-	if m.queue = m.queue[1:]; len(m.queue) == 0 {
-		m.queue = nil
-	}
-	return ev, true
-}
-
-// pump hands events to the reader. While Resync has it paused, it holds none.
-func (m *Monitor) pump() {
-	defer close(m.events)
-	for {
-		ev, ok := m.take()
-		if !ok {
-			select {
-			case <-m.wake:
-			case resume := <-m.pause:
-				<-resume
-			case <-m.done:
-				return
-			}
-			continue
-		}
-		select {
-		case m.events <- ev:
-		case resume := <-m.pause: // ev is from before
-			<-resume
-		case <-m.done:
-			return
-		}
-	}
+	return list, nil
 }
 
 // monitors are those of a registry: by name, and those with a prefix.
@@ -216,11 +136,11 @@ func (ms *monitors) remove(m *Monitor) {
 
 func (ms *monitors) tell(ev Event) {
 	for _, m := range ms.byName[ev.Entry.Name] {
-		m.push(ev)
+		m.events.Push(ev)
 	}
 	for _, m := range ms.others {
 		if strings.HasPrefix(ev.Entry.Name, m.name) {
-			m.push(ev)
+			m.events.Push(ev)
 		}
 	}
 }

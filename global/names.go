@@ -29,15 +29,20 @@ func WithResolver(name string) RegisterOption { return func(e *Entry) { e.Resolv
 // When ctx ends first, a process of this node does not get the name, or not for long; for one of another node, it is
 // not known.
 //
+// In quorum mode the name resolves here and on the node of the process when Register returns, and elsewhere soon after, and
+// no majority is ErrNoQuorum, after 15 s at the latest: then a process of this node may get the name for a moment, but
+// does not keep it.
+//
 // Errors: ErrTaken, as a *TakenError that says by whom, ErrHasName, ErrNoProcess, ErrNotConnected, ErrBadName,
-// ErrBadArgument, ErrClosed, ctx.Err().
+// ErrBadArgument, ErrClosed, ctx.Err(); in quorum mode ErrNoQuorum and ErrBusy too.
 func (r *Registry) Register(ctx context.Context, name string, pid process.PID, opts ...RegisterOption) error {
 	_, err := r.register(ctx, name, pid, false, opts)
 	return err
 }
 
 // RegisterVersion is Register, and returns the version of the registration, whose clock is a fencing token: it is
-// greater than that of every registration of the name before, as far as the nodes that are connected know.
+// greater than that of every registration of the name before, as far as the nodes that are connected know; in quorum mode
+// of every one that there has been.
 func (r *Registry) RegisterVersion(ctx context.Context, name string, pid process.PID, opts ...RegisterOption) (Version, error) {
 	return r.register(ctx, name, pid, false, opts)
 }
@@ -50,8 +55,13 @@ func (r *Registry) ReRegister(ctx context.Context, name string, pid process.PID,
 	return err
 }
 
+// ReRegisterVersion is ReRegister, and returns the version of the registration: see RegisterVersion.
+func (r *Registry) ReRegisterVersion(ctx context.Context, name string, pid process.PID, opts ...RegisterOption) (Version, error) {
+	return r.register(ctx, name, pid, true, opts)
+}
+
 func (r *Registry) register(ctx context.Context, name string, pid process.PID, move bool, opts []RegisterOption) (Version, error) {
-	e := Entry{Name: name, PID: pid, Resolver: ResolveDefault}
+	e := Entry{Name: name, PID: pid, Resolver: ResolveDefault} // in quorum mode there is nothing to resolve
 	for _, opt := range opts {
 		opt(&e)
 	}
@@ -60,6 +70,9 @@ func (r *Registry) register(ctx context.Context, name string, pid process.PID, m
 	}
 	if err := ctx.Err(); err != nil {
 		return Version{}, err
+	}
+	if r.ledger != nil {
+		return r.ledger.register(ctx, e, move)
 	}
 	answer := make(chan error, 1)
 	var cl *claim
@@ -121,10 +134,14 @@ func (e *Entry) check() error {
 // Unregister takes a name from whoever has it; the process lives on and is not told. Any node may do that, and a name
 // that nobody has is no error (GLOB-14). When it returns nil, the name is gone on this node and on every connected node
 // that answers. Errors: ErrBadName, ErrNotConnected if the node of the process is lost meanwhile (which takes the name
-// too), ErrClosed, ctx.Err(); after the latter the name may go or stay.
+// too), ErrNoQuorum, ErrClosed, ctx.Err(); after the latter and ErrNoQuorum the name may go or stay, but a process of this
+// node has it no more.
 func (r *Registry) Unregister(ctx context.Context, name string) error {
 	if err := checkName(name); err != nil {
 		return err
+	}
+	if r.ledger != nil {
+		return r.ledger.unregister(ctx, name)
 	}
 	return r.await(ctx, func(done func(error)) { r.core.unregister(name, done) })
 }
@@ -139,6 +156,9 @@ func (r *Registry) SetMeta(ctx context.Context, name string, meta Meta) error {
 		return err
 	}
 	meta = maps.Clone(meta)
+	if r.ledger != nil {
+		return r.ledger.setMeta(ctx, name, meta)
+	}
 	return r.await(ctx, func(done func(error)) { r.core.setMeta(name, meta, done) })
 }
 
@@ -182,7 +202,7 @@ func (r *Registry) find(name string) *entry {
 		return nil
 	}
 	e := v.(*entry)
-	if e.PID.Incarnation == r.self.Incarnation && (r.doubting.Load() || !r.rt.Alive(e.PID)) {
+	if e.own && (r.doubting.Load() || e.life.Ended() || e.lease != nil && !e.lease.Held()) {
 		return nil
 	}
 	return e
@@ -227,9 +247,13 @@ func (r *Registry) each(prefix string, f func(*entry)) {
 }
 
 // Sync returns once this node knows every name that the connected nodes knew of their own processes when it was called,
-// and they know those of this node (GLOB-20). It blocks until each has answered or is down. Errors: ErrClosed,
-// ctx.Err(), with the names of those that have not answered.
+// and they know those of this node (GLOB-20). It blocks until each has answered or is down. In quorum mode it returns
+// once this node knows all that the stores had agreed on when it was called. Errors: ErrClosed, ErrNoQuorum, ctx.Err(),
+// with the names of those that have not answered.
 func (r *Registry) Sync(ctx context.Context) error {
+	if r.ledger != nil {
+		return r.ledger.mapError("", r.ledger.watch.Sync(ctx))
+	}
 	answer := make(chan string, 1)
 	waiting := map[string]struct{}{}
 	err := r.call(func() {
@@ -257,8 +281,33 @@ func (r *Registry) Sync(ctx context.Context) error {
 	return nil
 }
 
-// Peers lists the connected nodes that take part in the same name space, sorted.
+// WaitPeers returns when at least n connected nodes take part in the same name space: a node takes part a moment after it
+// is connected, once its registry has been made. In quorum mode it returns at once. Errors: ErrClosed, ctx.Err().
+func (r *Registry) WaitPeers(ctx context.Context, n int) error {
+	for r.ledger == nil {
+		r.mu.Lock()
+		have, meeting := len(r.core.view), r.meeting
+		r.mu.Unlock()
+		if have >= n {
+			break
+		}
+		select {
+		case <-meeting:
+		case <-r.ctx.Done():
+			return ErrClosed
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %d of %d nodes with global names", ctx.Err(), have, n)
+		}
+	}
+	return nil
+}
+
+// Peers lists the connected nodes that take part in the same name space, sorted. In quorum mode there are none: nodes
+// meet in the stores only.
 func (r *Registry) Peers() []string {
+	if r.ledger != nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	names := make([]string, 0, len(r.core.view))

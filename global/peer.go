@@ -63,7 +63,7 @@ func (c *core) peerUp(id node.ID) {
 	slices.SortFunc(c.list, func(a, b *peer) int { return strings.Compare(a.id.Name, b.id.Name) })
 	c.send(p, func(b []byte) []byte { return appendString(append(b, byte(opHello)), c.space) })
 	for _, o := range c.procs {
-		for _, name := range o.names {
+		for _, name := range o.names.list() {
 			e := c.own(name)
 			c.change(p, func(b []byte) []byte { return appendSet(b, e, flagSync) })
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/kith-mesh/kith/internal/queue"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/process"
+	"github.com/kith-mesh/kith/quorum"
 )
 
 // mesh is what the registry needs of its node.
@@ -24,6 +25,7 @@ type mesh interface {
 type runtime interface {
 	Watch(local process.PID, fn func(reason error)) (cancel func())
 	Alive(pid process.PID) bool
+	Life(pid process.PID) process.Life
 	Deliver(local []process.PID, msg any) (delivered int)
 	Send(ctx context.Context, to process.PID, msg any) error
 	Exit(pid process.PID, reason error)
@@ -39,6 +41,7 @@ type Registry struct {
 	space   string
 	several bool
 	grace   time.Duration
+	store   *quorum.Store   // nil in available mode
 	ctx     context.Context // ends with the registry
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -50,9 +53,11 @@ type Registry struct {
 	deaths    *queue.Queue[uint64] // own processes that have ended; as many as have names
 	waiting   atomic.Int32         // goroutines that want the lock
 
-	mu       sync.Mutex // guards the fields below
-	core     *core
-	held     int // calls since the last flush
+	mu       sync.Mutex    // guards the fields below
+	core     *core         // of available mode
+	ledger   *ledger       // of quorum mode, nil in the other
+	meeting  chan struct{} // closed when a peer joins
+	held     int           // calls since the last flush
 	closed   bool
 	watches  map[uint64]func()
 	monitors monitors
@@ -71,14 +76,24 @@ func SeveralNames() Option { return func(r *Registry) { r.several = true } }
 // Grace sets how long a process of this node has between a Conflict and its end. The default is DefaultGrace.
 func Grace(d time.Duration) Option { return func(r *Registry) { r.grace = d } }
 
-// New gives the node of rt the global names: one Registry per node. It installs the handler of node.ProtocolGlobal and
-// ends with the node. It does not wait for peers: see Sync. Errors are ErrBadArgument and those of node.Handle.
+// New gives the node of rt the global names: one Registry per node, and one in quorum mode for each space. It installs the
+// handler of node.ProtocolGlobal, or starts a process in quorum mode, and ends with the node. It does not wait for peers:
+// see Sync. Errors are ErrBadArgument and those of node.Handle; in quorum mode process.ErrNameTaken for a second registry
+// of its space.
 func New(rt *process.Runtime, opts ...Option) (*Registry, error) {
 	n := rt.Node()
 	r := newRegistry(n.Context(), n.ID(), n, rt, n.Log(), opts...)
 	if len(r.space) > MaxName {
 		_ = r.Close()
 		return nil, ErrBadArgument
+	}
+	if r.ledger != nil {
+		r.ledger.begin()
+		if err := r.ledger.serve(rt); err != nil {
+			_ = r.Close()
+			return nil, err
+		}
+		return r, nil
 	}
 	if err := n.Handle(node.ProtocolGlobal, r); err != nil {
 		_ = r.Close()
@@ -90,16 +105,20 @@ func New(rt *process.Runtime, opts ...Option) (*Registry, error) {
 func newRegistry(ctx context.Context, self node.ID, net mesh, rt runtime, log zerolog.Logger, opts ...Option) *Registry {
 	r := &Registry{
 		self: self, net: net, rt: rt, log: log.With().Str("component", "global").Logger(), grace: DefaultGrace,
-		deaths: queue.New[uint64](), watches: map[uint64]func(){},
+		deaths: queue.New[uint64](), watches: map[uint64]func(){}, meeting: make(chan struct{}),
 	}
 	for _, opt := range opts {
 		opt(r)
 	}
-	r.core = newCore(self, r.space, r)
-	r.core.several = r.several
 	r.ctx, r.cancel = context.WithCancel(ctx)
+	if r.store != nil {
+		r.ledger = newLedger(r, r.store)
+	} else {
+		r.core = newCore(self, r.space, r)
+		r.core.several = r.several
+		r.running.Go(r.keepTime)
+	}
 	r.running.Go(r.bury)
-	r.running.Go(r.keepTime)
 	context.AfterFunc(r.ctx, r.ended)
 	return r
 }
@@ -138,6 +157,10 @@ func (r *Registry) call(f func()) (err error) {
 // registry keeps running. Afterwards calls return ErrClosed; the node goes on to answer its peers about their names.
 // Calling it again is harmless. When the node stops, the registry closes by itself. It waits for resolvers that run.
 func (r *Registry) Close() error {
+	if r.ledger != nil {
+		r.closeLedger()
+		return nil
+	}
 	r.do(func() {
 		if r.closed {
 			return
@@ -151,6 +174,19 @@ func (r *Registry) Close() error {
 	return nil
 }
 
+// closeLedger is Close in quorum mode.
+func (r *Registry) closeLedger() {
+	r.mu.Lock()
+	was := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if !was {
+		r.ledger.giveUpAll()
+	}
+	r.cancel()
+	r.running.Wait()
+}
+
 // ended cleans up when the node has stopped, or after Close.
 func (r *Registry) ended() {
 	r.mu.Lock()
@@ -159,13 +195,18 @@ func (r *Registry) ended() {
 	r.monitors = monitors{}
 	watches := r.watches
 	r.watches = map[uint64]func(){}
-	r.core.lockAllLost()
+	if r.core != nil {
+		r.core.lockAllLost()
+	}
+	if r.ledger != nil && r.ledger.watch != nil {
+		r.ledger.watch.Close()
+	}
 	r.mu.Unlock()
 	for _, cancel := range watches {
 		cancel()
 	}
 	for _, m := range watching {
-		m.end()
+		m.events.Close()
 	}
 }
 
@@ -196,14 +237,35 @@ func (r *Registry) bury() {
 		taken = r.deaths.Take(taken)
 		for batch := taken; len(batch) > 0; {
 			n := min(len(batch), mostHeld)
-			r.do(func() {
-				for _, id := range batch[:n] {
-					r.core.exit(id)
-				}
-			})
+			r.exited(batch[:n])
 			batch = batch[n:]
 		}
 	}
+}
+
+// exited takes the names of processes.
+func (r *Registry) exited(ids []uint64) {
+	if r.ledger != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, id := range ids {
+			r.ledger.exit(id)
+		}
+		return
+	}
+	r.do(func() {
+		for _, id := range ids {
+			r.core.exit(id)
+		}
+	})
+}
+
+// shown is what readers see under a name, nil for nobody. The lock is held.
+func (r *Registry) shown(name string) *entry {
+	if r.ledger != nil {
+		return r.ledger.table[name]
+	}
+	return r.core.shown(name)
 }
 
 // PeerUp implements node.Handler: it tells a new peer the names of this node's processes. Hidden nodes take no part
@@ -276,8 +338,22 @@ func (r *Registry) doubted(on bool) {
 	}
 }
 
+// met implements effects.
+func (r *Registry) met() {
+	close(r.meeting)
+	r.meeting = make(chan struct{})
+}
+
 // ignored implements effects.
 func (r *Registry) ignored() { r.stats.ignored.Add(1) }
+
+// show lets readers see an entry. The lock is held.
+func (r *Registry) show(e *entry) {
+	if e.PID.NodeID() == r.self && !e.own { // else readers have it already
+		e.own, e.life = true, r.rt.Life(e.PID)
+	}
+	r.view.Store(e.Name, e)
+}
 
 // changed implements effects.
 func (r *Registry) changed(before, after *entry, why Reason) {
@@ -287,7 +363,7 @@ func (r *Registry) changed(before, after *entry, why Reason) {
 		r.view.Delete(before.Name)
 		ev.Kind, ev.Entry = Unregistered, before.Entry
 	default:
-		r.view.Store(after.Name, after)
+		r.show(after)
 		ev.Entry = after.Entry
 		switch {
 		case before == nil:

@@ -34,6 +34,9 @@ const (
 	answerNoProcess answerCode = 3
 	answerNoName    answerCode = 4
 	answerOther     answerCode = 5
+	answerNoQuorum  answerCode = 6
+	answerBusy      answerCode = 7
+	answerClosed    answerCode = 8
 )
 
 // maxText bounds the text of an error that travels, in bytes.
@@ -164,23 +167,56 @@ func (c *core) onAsk(p *peer, r *reader) {
 }
 
 func appendAnswer(b []byte, id uint64, err error) []byte {
-	code, holder, text := answerOK, process.PID{}, ""
+	code, holder, text := encodeError(err)
+	return appendString(appendPID(append(appendID(b, opAnswer, id), byte(code)), holder), text)
+}
+
+// encodeError is an error of this package on the wire.
+func encodeError(err error) (code answerCode, holder process.PID, text string) {
 	var taken *TakenError
 	switch {
 	case err == nil:
+		return answerOK, holder, ""
 	case errors.As(err, &taken):
-		code, holder, text = answerTaken, taken.Holder, taken.Name
+		return answerTaken, taken.Holder, taken.Name
 	case errors.Is(err, ErrHasName):
-		code = answerHasName
+		return answerHasName, holder, ""
 	case errors.Is(err, ErrNoProcess):
-		code = answerNoProcess
+		return answerNoProcess, holder, ""
 	case errors.Is(err, ErrNoName):
-		code = answerNoName
-	default:
-		code, text = answerOther, err.Error()
-		text = text[:min(len(text), maxText)]
+		return answerNoName, holder, ""
+	case errors.Is(err, ErrNoQuorum):
+		return answerNoQuorum, holder, ""
+	case errors.Is(err, ErrBusy):
+		return answerBusy, holder, ""
+	case errors.Is(err, ErrClosed):
+		return answerClosed, holder, ""
 	}
-	return appendString(appendPID(append(appendID(b, opAnswer, id), byte(code)), holder), text)
+	text = err.Error()
+	return answerOther, holder, text[:min(len(text), maxText)]
+}
+
+// decodeError is the error that encodeError was given.
+func decodeError(code answerCode, holder process.PID, text string) error {
+	switch code {
+	case answerOK:
+		return nil
+	case answerTaken:
+		return &TakenError{Name: text, Holder: holder}
+	case answerHasName:
+		return ErrHasName
+	case answerNoProcess:
+		return ErrNoProcess
+	case answerNoName:
+		return ErrNoName
+	case answerNoQuorum:
+		return ErrNoQuorum
+	case answerBusy:
+		return ErrBusy
+	case answerClosed:
+		return fmt.Errorf("%w: the registry of its node is closed", ErrNotConnected)
+	}
+	return errors.New(text)
 }
 
 func (c *core) onAnswer(p *peer, r *reader) {
@@ -188,21 +224,7 @@ func (c *core) onAnswer(p *peer, r *reader) {
 	if r.err != nil {
 		return
 	}
-	var err error
-	switch code {
-	case answerOK:
-	case answerTaken:
-		err = &TakenError{Name: text, Holder: holder}
-	case answerHasName:
-		err = ErrHasName
-	case answerNoProcess:
-		err = ErrNoProcess
-	case answerNoName:
-		err = ErrNoName
-	default:
-		err = errors.New(text)
-	}
-	c.answered(p, id, err)
+	c.answered(p, id, decodeError(code, holder, text))
 }
 
 // answered ends a request.

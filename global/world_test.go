@@ -202,6 +202,7 @@ func (s *simNode) unwatch(id uint64) {
 	}
 	delete(s.watched, id)
 }
+func (s *simNode) met()            {}
 func (s *simNode) doubted(on bool) { s.doubting = on }
 func (s *simNode) ignored()        {}
 
@@ -296,7 +297,7 @@ func (w *world) check() {
 			}
 		}
 		for id, o := range c.procs {
-			if !s.procs[id] || len(o.names) == 0 || o.claims != 0 || !s.watched[id] {
+			if !s.procs[id] || o.names.len() == 0 || o.claims != 0 || !s.watched[id] {
 				w.fail("%s: process %d is kept: %+v", s.name, id, o)
 			}
 		}

@@ -19,6 +19,8 @@ type Leader struct {
 type Backend interface {
 	// node is the full name of this node.
 	node() string
+	// life ends when nobody can be elected here any more.
+	life() context.Context
 	// ranks says whether candidates know of each other and so of priorities.
 	ranks() bool
 	// enter makes a candidate known, until leave is called.

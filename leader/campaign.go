@@ -19,8 +19,9 @@ type Candidate struct {
 	terms    chan *Term
 	news     chan struct{}
 	ctx      context.Context
-	cancel   context.CancelFunc
+	cancel   context.CancelCauseFunc
 	done     chan struct{}
+	last     uint64 // epoch of the term that has just ended; of the running goroutine
 }
 
 // Term is one time of leading.
@@ -38,7 +39,8 @@ func (t *Term) Context() context.Context { return t.ctx }
 // Epoch is the fencing token of the term.
 func (t *Term) Epoch() uint64 { return t.epoch }
 
-// Resign ends the term, and returns when others may lead. The candidate stays one, and lets the others go first.
+// Resign ends the term, and returns when others may lead; on Quorum without a majority after 5 s, and others may lead when
+// the lease has ended. The candidate stays one, and lets the others go first.
 func (t *Term) Resign() {
 	t.end(ErrResigned)
 	<-t.over
@@ -68,8 +70,8 @@ func FailoverDelay(d time.Duration) Option { return func(o *options) { o.failove
 const maxValue = 1 << 10
 
 // Campaign takes part in an election: 1 to 64 bytes without a slash. It returns when the others know of the candidate, and
-// goes on in the background until Close or the end of ctx. Errors: ErrBadArgument, ErrUnsupported and those of the
-// backend.
+// goes on in the background until Close, the end of ctx, or that of the node or store. Errors: ErrBadArgument,
+// ErrUnsupported; on Names also global.ErrClosed, global.ErrNoProcess (the node has stopped) and ctx.Err().
 func Campaign(ctx context.Context, b Backend, election string, opts ...Option) (*Candidate, error) {
 	c := &Candidate{b: b, election: election, terms: make(chan *Term), news: make(chan struct{}, 1), done: make(chan struct{})}
 	for _, opt := range opts {
@@ -79,8 +81,10 @@ func Campaign(ctx context.Context, b Backend, election string, opts ...Option) (
 	switch o := c.opts; {
 	case election == "" || len(election) > longest || strings.Contains(election, "/"):
 		return nil, fmt.Errorf("%w: election %q, allowed are 1 to %d bytes without a slash", ErrBadArgument, election, longest)
-	case o.failover < 0 || len(o.value) > maxValue:
-		return nil, ErrBadArgument
+	case len(o.value) > maxValue:
+		return nil, fmt.Errorf("%w: a value of %d bytes, %d are allowed", ErrBadArgument, len(o.value), maxValue)
+	case o.failover < 0:
+		return nil, fmt.Errorf("%w: a failover delay of %v", ErrBadArgument, o.failover)
 	case !b.ranks() && (o.priority != 0 || o.failover != 0):
 		return nil, ErrUnsupported
 	}
@@ -88,8 +92,9 @@ func Campaign(ctx context.Context, b Backend, election string, opts ...Option) (
 	if err != nil {
 		return nil, err
 	}
-	c.ctx, c.cancel = context.WithCancel(ctx)
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
 	go func() {
+		defer context.AfterFunc(b.life(), func() { c.cancel(errStopped) })()
 		defer close(c.done)
 		defer close(c.terms)
 		defer leave()
@@ -104,9 +109,9 @@ func Campaign(ctx context.Context, b Backend, election string, opts ...Option) (
 // and not yielded if it ends before. The channel is closed when the campaign has ended.
 func (c *Candidate) Terms() <-chan *Term { return c.terms }
 
-// Close resigns and ends the campaign. It returns when others may lead. Calling it again is harmless.
+// Close resigns and ends the campaign. It returns when others may lead, like Resign. Calling it again is harmless.
 func (c *Candidate) Close() error {
-	c.cancel()
+	c.cancel(ErrResigned)
 	<-c.done
 	return nil
 }
@@ -131,9 +136,9 @@ func (c *Candidate) run() {
 				wait = c.b.patience()
 			case m != nil:
 				if c.lead(m) {
-					wait = c.hold(2 * c.b.patience())
+					wait = c.hold(2*c.b.patience(), always)
 				} else {
-					wait = c.hold(c.b.patience()) // whatever ended it may not be over
+					wait = c.hold(c.b.patience(), always) // whatever ended it may not be over
 				}
 			default:
 				wait = c.b.patience() // or until there is news
@@ -148,22 +153,34 @@ const forever = time.Hour
 
 // await says how long to wait before an attempt, 0 for not at all.
 func (c *Candidate) await() time.Duration {
-	_, led, lost, err := c.view.look(c.ctx)
+	led, lost, err := c.led()
 	switch {
 	case err != nil:
 		return c.b.patience()
 	case led:
 		return forever
 	case lost && c.opts.failover > 0:
-		return c.hold(c.opts.failover)
-	case c.view.outranked(c.opts.priority):
-		return c.hold(2 * c.b.patience())
+		return c.hold(c.opts.failover, always)
+	case c.outranked():
+		return c.hold(2*c.b.patience(), c.outranked)
 	}
 	return 0
 }
 
-// hold waits while nobody leads, and returns 0 when that has lasted for d.
-func (c *Candidate) hold(d time.Duration) time.Duration {
+// led says whether somebody leads, and if not, whether the leader before was lost with its node. A view that still shows the
+// term which has just ended here is late.
+func (c *Candidate) led() (led, lost bool, err error) {
+	l, led, lost, err := c.view.look(c.ctx)
+	return led && (l.Node != c.b.node() || l.Epoch != c.last), lost, err
+}
+
+// outranked says whether there is a candidate with a higher priority.
+func (c *Candidate) outranked() bool { return c.view.outranked(c.opts.priority) }
+
+func always() bool { return true }
+
+// hold waits while nobody leads and there is reason to, and returns 0 when that has lasted for d or the reason has gone.
+func (c *Candidate) hold(d time.Duration, reason func() bool) time.Duration {
 	until := time.NewTimer(d)
 	defer until.Stop()
 	for {
@@ -171,8 +188,11 @@ func (c *Candidate) hold(d time.Duration) time.Duration {
 		case <-until.C:
 			return 0
 		case <-c.news:
-			if _, led, _, err := c.view.look(c.ctx); led || err != nil {
+			if led, _, err := c.led(); led || err != nil {
 				return c.b.patience()
+			}
+			if !reason() {
+				return 0
 			}
 		case <-c.ctx.Done():
 			return forever
@@ -194,18 +214,22 @@ func (c *Candidate) sleep(d time.Duration) {
 func (c *Candidate) lead(m *mandate) (gaveUp bool) {
 	ctx, end := context.WithCancelCause(m.ctx)
 	t := &Term{ctx: ctx, end: end, epoch: m.epoch, over: make(chan struct{})}
+	c.last = m.epoch
 	defer close(t.over)
 	defer m.release()
 	offer := c.terms
 	for {
-		if c.view.outranked(c.opts.priority) {
+		if c.outranked() {
 			end(ErrOutranked)
 		}
 		select {
 		case <-ctx.Done():
 			return errors.Is(context.Cause(ctx), ErrResigned) || errors.Is(context.Cause(ctx), ErrOutranked)
 		case <-c.ctx.Done():
-			end(ErrResigned)
+			if why := context.Cause(c.ctx); errors.Is(why, ErrDeposed) {
+				end(why)
+			}
+			end(ErrResigned) // which says nothing if it has ended already
 		case <-c.news:
 		case offer <- t:
 			offer = nil

@@ -1,6 +1,9 @@
 package leader
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrResigned is the cause of the end of a term by Resign or Close.
@@ -11,6 +14,8 @@ var (
 	ErrOutranked = errors.New("a candidate of higher priority takes over")
 	// ErrUnsupported is returned for options that the backend cannot keep, such as a priority on Quorum.
 	ErrUnsupported = errors.New("not supported by the backend")
-	// ErrBadArgument is returned for an election that is no name, and a negative delay.
+	// errStopped ends a campaign whose node or store is no more.
+	errStopped = fmt.Errorf("%w: the node or its store has stopped", ErrDeposed)
+	// ErrBadArgument is returned for an election that is no name, a value that is too long, and a negative delay.
 	ErrBadArgument = errors.New("bad argument")
 )

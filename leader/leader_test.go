@@ -4,18 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/kith-mesh/kith/global"
+	"github.com/kith-mesh/kith/internal/leak"
 	"github.com/kith-mesh/kith/leader"
 	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/process"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		if err := child(); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m, leak.Stores()...)
+}
 
 const tick = 200 * time.Millisecond
 
@@ -220,6 +231,11 @@ func TestLEAD(t *testing.T) {
 		f := newField(t, 1)
 		for _, election := range []string{"", string(make([]byte, 65))} {
 			if _, err := leader.Campaign(t.Context(), f.b[0], election); !errors.Is(err, leader.ErrBadArgument) {
+				t.Error(err)
+			}
+		}
+		for _, opt := range []leader.Option{leader.Value(string(make([]byte, 1025))), leader.FailoverDelay(-1)} {
+			if _, err := leader.Campaign(t.Context(), f.b[0], "e", opt); !errors.Is(err, leader.ErrBadArgument) {
 				t.Error(err)
 			}
 		}

@@ -38,6 +38,7 @@ func Names(rt *process.Runtime, r *global.Registry) Backend {
 }
 
 func (n *names) node() string            { return n.rt.Node().Name() }
+func (n *names) life() context.Context   { return n.rt.Node().Context() }
 func (n *names) ranks() bool             { return true }
 func (n *names) patience() time.Duration { return n.rt.Node().Tick() }
 

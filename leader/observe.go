@@ -20,7 +20,7 @@ type Change struct {
 	Led    bool
 }
 
-// Observe follows an election until Close or the end of ctx. The first Change comes at once.
+// Observe follows an election until Close, the end of ctx, or that of the node or store. The first Change comes at once.
 func Observe(ctx context.Context, b Backend, election string) *Observer {
 	ctx, cancel := context.WithCancel(ctx)
 	o := &Observer{changes: make(chan Change), done: make(chan struct{}), cancel: cancel}
@@ -32,6 +32,7 @@ func Observe(ctx context.Context, b Backend, election string) *Observer {
 		}
 	})
 	go func() {
+		defer context.AfterFunc(b.life(), cancel)()
 		defer close(o.done)
 		defer close(o.changes)
 		defer o.view.stop()

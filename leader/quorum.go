@@ -3,13 +3,17 @@ package leader
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/kith-mesh/kith/quorum"
 )
 
-// lookEvery is how often a candidate or observer on Quorum looks who leads.
-const lookEvery = 250 * time.Millisecond
+// quorumPatience is how long a candidate on Quorum waits after an error, and lets others go first after it has resigned.
+const quorumPatience = 250 * time.Millisecond
+
+// giveUp bounds the attempt to lead, and to let go, so that a candidate without a majority heeds its context and news.
+const giveUp = 5 * time.Second
 
 // store is the backend with a majority.
 type store struct {
@@ -22,13 +26,16 @@ type store struct {
 func Quorum(node string, s *quorum.Store) Backend { return &store{name: node, s: s} }
 
 func (q *store) node() string            { return q.name }
+func (q *store) life() context.Context   { return q.s.Context() }
 func (q *store) ranks() bool             { return false }
-func (q *store) patience() time.Duration { return lookEvery }
+func (q *store) patience() time.Duration { return quorumPatience }
 
 func (q *store) enter(context.Context, string, int) (func(), error) { return func() {}, nil }
 
 func (q *store) try(ctx context.Context, election, value string) (*mandate, error) {
-	l, err := q.s.Acquire(ctx, LeaderName(election), []byte(value))
+	limited, cancel := context.WithTimeout(ctx, giveUp)
+	defer cancel()
+	l, err := q.s.Acquire(limited, LeaderName(election), []byte(value))
 	if errors.Is(err, quorum.ErrTaken) {
 		return nil, nil
 	}
@@ -36,47 +43,57 @@ func (q *store) try(ctx context.Context, election, value string) (*mandate, erro
 		return nil, err
 	}
 	release := func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.patience())
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUp)
 		defer cancel()
 		_ = l.Release(ctx) // otherwise the lease ends by itself
 	}
 	return &mandate{ctx: l.Context(), epoch: l.Token(), release: release}, nil
 }
 
-// storeView looks at the store from time to time.
+// storeView follows the store.
 type storeView struct {
-	q        *store
-	election string
-	end      chan struct{}
-	done     chan struct{}
+	w *quorum.Watch
+
+	mu     sync.Mutex // guards the fields below
+	leader Leader
+	led    bool
+	synced bool
 }
 
 func (q *store) watch(election string, changed func()) view {
-	v := &storeView{q: q, election: election, end: make(chan struct{}), done: make(chan struct{})}
-	go func() {
-		defer close(v.done)
-		look := time.NewTicker(lookEvery)
-		defer look.Stop()
-		for {
-			select {
-			case <-look.C:
-				changed()
-			case <-v.end:
-				return
-			}
-		}
-	}()
+	v := &storeView{}
+	v.w = q.s.WatchKey(LeaderName(election), func(c quorum.Change) {
+		v.apply(c)
+		changed()
+	})
 	return v
 }
 
-func (v *storeView) look(ctx context.Context) (Leader, bool, bool, error) {
-	h, ok, err := v.q.s.Lookup(ctx, LeaderName(v.election))
-	return Leader{Node: h.Node, Epoch: h.Token, Value: string(h.Value)}, ok, false, err
+func (v *storeView) apply(c quorum.Change) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case c.Kind == quorum.Synced:
+		v.synced = true
+	case c.Kind == quorum.Held:
+		v.leader, v.led = Leader{Node: c.Holder.Node, Epoch: c.Holder.Token, Value: string(c.Holder.Value)}, true
+	default:
+		v.led = false
+	}
+}
+
+// errNotYet says that the stores have not told anything so far.
+var errNotYet = errors.New("the stores have not answered yet")
+
+func (v *storeView) look(context.Context) (Leader, bool, bool, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.synced {
+		return Leader{}, false, false, errNotYet
+	}
+	return v.leader, v.led, false, nil
 }
 
 func (v *storeView) outranked(int) bool { return false }
 
-func (v *storeView) stop() {
-	close(v.end)
-	<-v.done
-}
+func (v *storeView) stop() { v.w.Close() }

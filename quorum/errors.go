@@ -20,8 +20,13 @@ var (
 	ErrReleased = errors.New("lease released")
 	// ErrFenced is returned by Fence.Check for a token that is older than one it has seen.
 	ErrFenced = errors.New("fencing token is out of date")
-	// ErrBadKey is returned for a key that is empty or longer than 255 bytes, and for a value over 64 KiB.
+	// ErrNotHeld is returned by Amend for a key that nobody holds.
+	ErrNotHeld = errors.New("key is not held")
+	// ErrBadKey is returned for a key that is empty or longer than MaxKey, and for a value over MaxValue.
 	ErrBadKey = errors.New("bad key or value")
+	// ErrBadRecord is returned for a key whose record in the bucket this program cannot read: something else has written it.
+	// The key stays as it is until that is deleted.
+	ErrBadRecord = errors.New("record of a key cannot be read")
 	// ErrClosed is returned by every call once the store or its node has been closed. It also matches node.ErrClosed.
 	ErrClosed = fmt.Errorf("quorum: %w", node.ErrClosed)
 )

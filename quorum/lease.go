@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +13,13 @@ import (
 
 // Lease is a key that this node holds. Its methods may be called concurrently.
 type Lease struct {
-	s     *Store
-	key   string
-	token uint64
+	s      *Store
+	key    string
+	handle string // names this lease in the record
+	token  uint64
+	time   time.Duration
+	until  atomic.Int64 // when Context ends at the latest, since the store began
+	over   atomic.Bool  // finished
 
 	ctx  context.Context
 	end  context.CancelCauseFunc
@@ -23,88 +28,46 @@ type Lease struct {
 	done chan struct{} // closed when the renewing goroutine has ended
 
 	mu       sync.Mutex // guards the fields below
-	value    []byte
+	record   *record    // as this node last wrote or read it
 	revision uint64
+	released bool
 }
 
-// Acquire takes a key if nobody holds it. It does not wait for a holder to let go: see AcquireWait. It blocks until the
-// stores have agreed, within ctx. Errors: ErrTaken (a *TakenError that names the holder), ErrNoQuorum, ErrBadKey,
-// ErrClosed. After ErrNoQuorum the key may be held by this node until the lease ends by itself.
-func (s *Store) Acquire(ctx context.Context, key string, value []byte) (*Lease, error) {
-	if err := check(key, value); err != nil {
-		return nil, err
+// begin starts renewing. sent is when the write that the lease rests on left: from then on the stores may count.
+func (l *Lease) begin(sent time.Time) {
+	l.stop, l.done = make(chan struct{}), make(chan struct{})
+	l.time = l.record.lease()
+	l.ctx, l.end = context.WithCancelCause(l.s.ctx)
+	l.extend(sent)
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if l.s.closed {
+		close(l.done)
+		return
 	}
-	r := &record{Node: s.n.Name(), Incarnation: s.n.ID().Incarnation, Value: value, Mark: rand.Text()}
-	var revision uint64
-	var sent time.Time
-	err := s.try(ctx, func(ctx context.Context) error {
-		st, err := s.read(ctx, key)
-		if err != nil {
-			return err
-		}
-		if st.record != nil {
-			if st.record.Mark == r.Mark { // an earlier attempt of ours did it, and its answer was lost
-				revision = st.revision
-				return s.confirm(ctx, key, revision)
-			}
-			if err := s.confirm(ctx, key, st.revision); err != nil {
-				return again(err)
-			}
-			return &TakenError{Key: key, Holder: st.record.holder(st.revision)}
-		}
-		began := time.Now()
-		if sent.IsZero() {
-			sent = began // an attempt whose answer is lost may count from here
-		}
-		rev, err := s.write(ctx, key, r, st.revision)
-		if err != nil {
-			return again(err)
-		}
-		revision = rev
-		sent = began
-		return nil
-	})
-	if err != nil {
-		return nil, s.mapError(err)
-	}
-	return s.hold(key, r, revision, sent), nil
+	l.s.wg.Go(func() { l.keep(sent) })
 }
 
-// again makes a conflict something to try again: the next read sees what stands there.
-func again(err error) error {
-	if errors.Is(err, errConflict) {
-		return errStale
-	}
-	return err
-}
-
-// AcquireWait is Acquire that waits, within ctx, until the key is free. It looks again four times a second.
-func (s *Store) AcquireWait(ctx context.Context, key string, value []byte) (*Lease, error) {
-	for {
-		l, err := s.Acquire(ctx, key, value)
-		if !errors.Is(err, ErrTaken) {
-			return l, err
-		}
-		select {
-		case <-time.After(250 * time.Millisecond):
-		case <-s.ctx.Done():
-			return nil, ErrClosed
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", err, ctx.Err())
-		}
+// extend says that the lease rests on a write that left at sent, unless it has ended meanwhile.
+func (l *Lease) extend(sent time.Time) {
+	l.until.Store(int64(sent.Add(l.time - l.margin()).Sub(l.s.began)))
+	if l.ctx.Err() != nil {
+		l.until.Store(0)
 	}
 }
 
-// hold starts renewing. sent is when the write that the lease rests on left: from then on the stores may count.
-func (s *Store) hold(key string, r *record, revision uint64, sent time.Time) *Lease {
-	l := &Lease{
-		s: s, key: key, token: revision, value: r.Value, revision: revision,
-		stop: make(chan struct{}), done: make(chan struct{}),
+// finish ends the lease here.
+func (l *Lease) finish(cause error) {
+	if !l.over.Swap(true) && errors.Is(cause, ErrLeaseLost) && l.ctx.Err() == nil {
+		l.s.counters.lost.Add(1)
 	}
-	l.ctx, l.end = context.WithCancelCause(s.ctx)
-	s.wg.Go(func() { l.keep(sent) })
-	return l
+	l.end(cause)
+	l.until.Store(0)
 }
+
+// Held reports whether the lease lasts at this moment, by this node's clock: false after its time also where this process
+// was stopped and its context could not end yet. It takes no lock and does not ask the stores.
+func (l *Lease) Held() bool { return int64(time.Since(l.s.began)) < l.until.Load() }
 
 // Key is what is held.
 func (l *Lease) Key() string { return l.key }
@@ -118,14 +81,21 @@ func (l *Lease) Context() context.Context { return l.ctx }
 
 // margin is how long before the lease's end its context ends: clocks run a little differently, and a holder needs a moment
 // to stop.
-func (l *Lease) margin() time.Duration { return max(l.s.lease/10, 500*time.Millisecond) }
+func (l *Lease) margin() time.Duration { return max(l.time/10, 500*time.Millisecond) }
 
-// keep renews the lease at a third of its time, and ends it in time where that does not succeed.
+// untilRenewal is how long to wait with renewing: a quarter to a third of the lease's time, so that leases that were taken
+// together are not renewed together.
+func (l *Lease) untilRenewal(sent time.Time) time.Duration {
+	return time.Until(sent.Add(l.time/4 + mathrand.N(l.time/12)))
+}
+
+// keep renews the lease long before its end, and ends it in time where that does not succeed.
 func (l *Lease) keep(sent time.Time) {
 	defer close(l.done)
-	limit := time.NewTimer(time.Until(sent.Add(l.s.lease - l.margin())))
+	defer l.until.Store(0)
+	limit := time.NewTimer(time.Until(sent.Add(l.time - l.margin())))
 	defer limit.Stop()
-	renewal := time.NewTimer(time.Until(sent.Add(l.s.lease / 3)))
+	renewal := time.NewTimer(l.untilRenewal(sent))
 	defer renewal.Stop()
 	results := make(chan renewed, 1)
 	busy := false
@@ -133,19 +103,21 @@ func (l *Lease) keep(sent time.Time) {
 		select {
 		case <-renewal.C:
 			busy = true
-			deadline := sent.Add(l.s.lease - l.margin())
+			deadline := sent.Add(l.time - l.margin())
 			l.s.wg.Go(func() { results <- l.renew(deadline) })
 		case r := <-results:
 			busy = false
 			if r.err != nil {
-				l.end(fmt.Errorf("%w: %w", ErrLeaseLost, r.err))
+				l.finish(fmt.Errorf("%w: %w", ErrLeaseLost, r.err))
 				return
 			}
+			l.s.counters.renewed.Add(1)
 			sent = r.sent
-			limit.Reset(time.Until(sent.Add(l.s.lease - l.margin())))
-			renewal.Reset(time.Until(sent.Add(l.s.lease / 3)))
+			l.extend(sent)
+			limit.Reset(time.Until(sent.Add(l.time - l.margin())))
+			renewal.Reset(l.untilRenewal(sent))
 		case <-limit.C:
-			l.end(fmt.Errorf("%w: not renewed in time", ErrLeaseLost))
+			l.finish(fmt.Errorf("%w: not renewed in time", ErrLeaseLost))
 			if busy {
 				<-results
 			}
@@ -176,45 +148,52 @@ func (l *Lease) renew(deadline time.Time) renewed {
 	defer cancel()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sent, err := l.replace(ctx, l.value)
+	sent, err := l.replace(ctx, nil)
 	return renewed{sent, err}
 }
 
-// replace writes the record with a value. The lock is held. A conflict means that the lease has ended, unless it was an
-// attempt of our own whose answer was lost.
-func (l *Lease) replace(ctx context.Context, value []byte) (sent time.Time, err error) {
-	s := l.s
-	r := &record{Node: s.n.Name(), Incarnation: s.n.ID().Incarnation, Token: l.token, Value: value, Mark: rand.Text()}
+// replace writes the record again, with another value unless that is nil. The lock is held. A conflict means that the
+// lease has ended, unless it was an attempt of our own whose answer was lost, or others have changed what is not ours: the
+// value, or who shares the key.
+func (l *Lease) replace(ctx context.Context, value *[]byte) (sent time.Time, err error) {
+	s, mark := l.s, rand.Text()
 	err = s.try(ctx, func(ctx context.Context) error {
+		r := *l.record
+		r.Token, r.Mark = l.token, mark
+		if value != nil {
+			r.Value = *value
+		}
 		began := time.Now()
 		if sent.IsZero() {
-			sent = began // an attempt whose answer was lost may have counted from here
+			sent = began // if its answer is lost, it may count from here
 		}
-		rev, err := s.write(ctx, l.key, r, l.revision)
+		rev, err := s.write(ctx, l.key, &r, l.revision, "")
 		if err == nil {
-			l.revision, l.value = rev, value
+			l.revision, l.record, sent = rev, &r, began
 			return nil
 		}
 		if !errors.Is(err, errConflict) {
 			return err
 		}
-		st, err := s.read(ctx, l.key)
+		st, err := s.readAfter(ctx, l.key, l.revision)
 		switch {
 		case err != nil:
 			return err
-		case st.record != nil && st.record.Mark == r.Mark:
-			l.revision, l.value = st.revision, value
-			return nil
-		case st.revision < l.revision:
-			return errStale
+		case st.record == nil || st.record.token(st.revision) != l.token || !st.record.has(l.handle):
+			return fmt.Errorf("%w: another has taken the key, or its time was over", ErrLeaseLost)
 		}
-		return fmt.Errorf("%w: another has taken the key, or its time was over", ErrLeaseLost)
+		l.revision, l.record = st.revision, st.record
+		if st.record.Mark == mark {
+			return nil
+		}
+		return errStale
 	})
 	return sent, err
 }
 
-// Update replaces the value of the key, which others see in Holder.Value. Errors: ErrLeaseLost, ErrNoQuorum (the value may
-// or may not be the new one), ErrBadKey, ErrClosed.
+// Update replaces the value of the key, which others see in Holder.Value. It blocks until the stores have agreed, within ctx
+// and the lease. Errors: ErrLeaseLost, ErrReleased, ErrNoQuorum (the value may or may not be the new one), ErrBadKey,
+// ErrClosed.
 func (l *Lease) Update(ctx context.Context, value []byte) error {
 	if err := check(l.key, value); err != nil {
 		return err
@@ -222,9 +201,16 @@ func (l *Lease) Update(ctx context.Context, value []byte) error {
 	if l.ctx.Err() != nil {
 		return l.lostError()
 	}
+	// Nobody's write outlasts the lease: renewing and releasing wait for it.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, err := l.replace(ctx, value)
+	_, err := l.replace(ctx, &value)
+	if errors.Is(err, ErrNoQuorum) && l.ctx.Err() != nil {
+		return l.lostError()
+	}
 	return l.s.mapError(err)
 }
 
@@ -236,11 +222,35 @@ func (l *Lease) lostError() error {
 	return ErrClosed
 }
 
+// Revision is that of the record as this node last wrote or read it; after Release, the one at which the key was free.
+func (l *Lease) Revision() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.revision
+}
+
+// Abandon ends the lease here, with the cause ErrLeaseLost, and tells the stores nothing: the key comes free when its
+// time is over. It does not wait.
+func (l *Lease) Abandon() { l.finish(fmt.Errorf("%w: given up", ErrLeaseLost)) }
+
 // Release gives the key back at once. The context ends first, with the cause ErrReleased. A lease that was lost needs no
 // release; releasing it, or releasing twice, does nothing. Errors: ErrNoQuorum: then the key comes free when the lease
 // ends by itself.
-func (l *Lease) Release(ctx context.Context) error {
-	l.end(ErrReleased)
+func (l *Lease) Release(ctx context.Context) error { return l.ReleaseFor(ctx, "") }
+
+// ReleaseSoon is ReleaseFor that does not wait: the lease has ended when it returns, and the key comes free soon after.
+func (l *Lease) ReleaseSoon(why string) {
+	l.finish(ErrReleased)
+	l.s.spawn(func() {
+		ctx, cancel := context.WithTimeout(l.s.ctx, l.time)
+		defer cancel()
+		_ = l.ReleaseFor(ctx, why) // otherwise the lease ends by itself
+	})
+}
+
+// ReleaseFor is Release, and tells those who watch why.
+func (l *Lease) ReleaseFor(ctx context.Context, why string) error {
+	l.finish(ErrReleased)
 	l.once.Do(func() { close(l.stop) })
 	<-l.done
 	if errors.Is(context.Cause(l.ctx), ErrLeaseLost) {
@@ -248,24 +258,30 @@ func (l *Lease) Release(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.released {
+		return nil
+	}
 	err := l.s.try(ctx, func(ctx context.Context) error {
-		_, err := l.s.write(ctx, l.key, nil, l.revision)
+		rev, err := l.s.write(ctx, l.key, l.record.without(l.handle, l.token), l.revision, why)
+		if err == nil {
+			l.revision = rev
+			return nil
+		}
 		if !errors.Is(err, errConflict) {
 			return err
 		}
-		st, err := l.s.read(ctx, l.key)
+		st, err := l.s.readAfter(ctx, l.key, l.revision)
 		if err != nil {
 			return err
 		}
-		if st.revision < l.revision {
-			return errStale
-		}
-		if st.record == nil || st.record.holder(st.revision).Token != l.token {
+		l.revision = max(l.revision, st.revision)
+		if st.record == nil || st.record.token(st.revision) != l.token || !st.record.has(l.handle) {
 			return nil // released by an attempt whose answer was lost, or over by itself
 		}
-		l.revision = st.revision // a renewal whose answer was lost
+		l.record = st.record // a renewal whose answer was lost, or others have changed it
 		return errStale
 	})
+	l.released = err == nil
 	return l.s.mapError(err)
 }
 

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -13,49 +13,25 @@ import (
 	"github.com/anishathalye/porcupine"
 	"go.uber.org/goleak"
 
+	"github.com/kith-mesh/kith/internal/leak"
+	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/node"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leak.Stores()...) }
 
-const cookie = "a cookie for the quorum"
-
-// mesh is three store nodes, one of which may be killed, and ordinary nodes that use them.
+// mesh is three store nodes, and ordinary ones that use them.
 type mesh struct {
-	t      *testing.T
-	ctx    context.Context
-	dir    string
-	list   map[string]string
-	stores map[string]*node.Node
+	*meshtest.Mesh
+	t   *testing.T
+	ctx context.Context
 }
 
 func newMesh(t *testing.T) *mesh {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	m := &mesh{t: t, ctx: ctx, dir: t.TempDir(), list: map[string]string{}, stores: map[string]*node.Node{}}
-	var held []net.Listener
-	for i := range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		fatal(t, err)
-		held = append(held, l)
-		m.list[fmt.Sprintf("s%d@127.0.0.1", i)] = l.Addr().String()
-	}
-	for _, l := range held {
-		l.Close()
-	}
-	for name := range m.list {
-		m.stores[name] = m.start(name)
-	}
-	return m
-}
-
-func (m *mesh) start(name string) *node.Node {
-	m.t.Helper()
-	n, err := node.Start(m.ctx, node.Config{Name: name, Cookie: []byte(cookie), DataDir: m.dir, Store: m.list})
-	fatal(m.t, err)
-	m.t.Cleanup(func() { n.Close() })
-	return n
+	return &mesh{meshtest.New(t, 3, meshtest.Stores(3)), t, ctx}
 }
 
 func (m *mesh) open(n *node.Node, opts ...Option) *Store {
@@ -75,8 +51,9 @@ func fatal(t testing.TB, err error) {
 
 // TestLease walks through the life of a lease, on ordinary nodes of a mesh with three stores.
 func TestLease(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
-	a, b := m.start("a@127.0.0.1"), m.start("b@127.0.0.1")
+	a, b := m.Start("a@127.0.0.1"), m.Start("b@127.0.0.1")
 	sa, sb := m.open(a, WithLease(2*time.Second)), m.open(b, WithLease(2*time.Second))
 
 	t.Run("take", func(t *testing.T) {
@@ -123,7 +100,7 @@ func TestLease(t *testing.T) {
 	})
 
 	t.Run("expires-when-its-node-is-gone", func(t *testing.T) {
-		c := m.start("c@127.0.0.1")
+		c := m.Start("c@127.0.0.1")
 		sc := m.open(c, WithLease(2*time.Second))
 		l, err := sc.Acquire(m.ctx, "orphan", nil)
 		fatal(t, err)
@@ -149,7 +126,7 @@ func TestLease(t *testing.T) {
 		fatal(t, err)
 		st, err := sb.readConfirmed(m.ctx, "stolen")
 		fatal(t, err)
-		_, err = sb.write(m.ctx, "stolen", nil, st.revision) // as if its time had run out
+		_, err = sb.write(m.ctx, "stolen", nil, st.revision, "") // as if its time had run out
 		fatal(t, err)
 		<-l.Context().Done()
 		if !errors.Is(context.Cause(l.Context()), ErrLeaseLost) || !errors.Is(l.Update(m.ctx, nil), ErrLeaseLost) {
@@ -158,11 +135,16 @@ func TestLease(t *testing.T) {
 		fatal(t, l.Release(m.ctx))
 	})
 
+	t.Run("lost-answers", func(t *testing.T) { lostAnswers(t, m) })
+
 	t.Run("no-quorum", func(t *testing.T) {
 		l, err := sa.Acquire(m.ctx, "minority", nil)
 		fatal(t, err)
-		m.stores["s0@127.0.0.1"].Close()
-		m.stores["s1@127.0.0.1"].Close()
+		m.Kill(1)
+		m.Kill(2)
+		if err := l.Update(m.ctx, nil); !errors.Is(err, ErrLeaseLost) { // as soon as it is lost
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithTimeout(m.ctx, 3*time.Second)
 		defer cancel()
 		if _, err := sb.Acquire(ctx, "other", nil); !errors.Is(err, ErrNoQuorum) {
@@ -180,7 +162,7 @@ func TestBadKeys(t *testing.T) {
 		name, key string
 		value     []byte
 	}{
-		{"empty", "", nil}, {"long", string(make([]byte, 256)), nil}, {"large-value", "k", make([]byte, maxValue+1)},
+		{"empty", "", nil}, {"long", string(make([]byte, MaxKey+1)), nil}, {"large-value", "k", make([]byte, MaxValue+1)},
 	} {
 		if err := check(row.key, row.value); !errors.Is(err, ErrBadKey) {
 			t.Errorf("%s: %v", row.name, err)
@@ -201,7 +183,8 @@ type operation struct {
 
 type outcome struct {
 	ok     bool
-	holder int // of a lookup; -1 for nobody
+	lost   bool // the answer: it may have happened, also later, or not at all
+	holder int  // of a lookup; -1 for nobody
 }
 
 // lockModel is a lock as it should be: its state is who holds it, -1 for nobody.
@@ -211,11 +194,20 @@ var lockModel = porcupine.Model{
 		holder, in, out := state.(int), input.(operation), output.(outcome)
 		switch in.kind {
 		case "acquire":
+			if out.lost {
+				if holder == -1 {
+					return true, in.who
+				}
+				return true, state
+			}
 			if out.ok {
 				return holder == -1, in.who
 			}
 			return holder != -1, state
 		case "release":
+			if out.lost && holder != in.who {
+				return true, state
+			}
 			return holder == in.who, -1
 		}
 		return out.holder == holder, state
@@ -227,10 +219,11 @@ var lockModel = porcupine.Model{
 // TestHistory records concurrent operations on one key from three nodes, while the store that leads the agreement is
 // killed and comes back, and checks that the history is linearizable.
 func TestHistory(t *testing.T) {
+	t.Parallel()
 	m := newMesh(t)
 	var stores []*Store
 	for i := range 3 {
-		stores = append(stores, m.open(m.start(fmt.Sprintf("w%d@127.0.0.1", i)), WithLease(60*time.Second)))
+		stores = append(stores, m.open(m.Start(fmt.Sprintf("w%d@127.0.0.1", i)), WithLease(60*time.Second)))
 	}
 	h := &history{began: time.Now()}
 	rounds := 25
@@ -242,16 +235,8 @@ func TestHistory(t *testing.T) {
 		wg.Go(func() { h.worker(m.ctx, s, who, rounds) })
 		wg.Go(func() { h.reader(m.ctx, s, rounds) })
 	}
-	wg.Go(func() {
-		name := "s1@127.0.0.1"
-		m.stores[name].Close()
-		n, err := node.Start(m.ctx, node.Config{Name: name, Cookie: []byte(cookie), DataDir: m.dir, Store: m.list})
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		t.Cleanup(func() { n.Close() })
-	})
+	m.Kill(2)
+	m.Restart(2)
 	wg.Wait()
 	if h.failed != nil {
 		t.Fatal(h.failed)
@@ -265,8 +250,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// history gathers operations. An operation whose outcome is unknown ends the test's use of its client: these run long
-// enough that none is.
+// history gathers operations.
 type history struct {
 	began time.Time
 
@@ -279,9 +263,11 @@ type history struct {
 func (h *history) note(client int, in operation, out outcome, call time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ops = append(h.ops, porcupine.Operation{
-		ClientId: client, Input: in, Output: out, Call: int64(call.Sub(h.began)), Return: int64(time.Since(h.began)),
-	})
+	end := int64(time.Since(h.began))
+	if out.lost {
+		end = math.MaxInt64
+	}
+	h.ops = append(h.ops, porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(call.Sub(h.began)), Return: end})
 	if in.kind == "acquire" && out.ok {
 		h.acquired++
 	}
@@ -302,13 +288,16 @@ func (h *history) worker(ctx context.Context, s *Store, who, rounds int) {
 		case err == nil:
 			h.note(who, operation{"acquire", who}, outcome{ok: true}, call)
 			call = time.Now()
-			if err := l.Release(ctx); err != nil {
+			err := l.Release(ctx)
+			if err != nil && !errors.Is(err, ErrNoQuorum) {
 				h.fail(err)
 				return
 			}
-			h.note(who, operation{"release", who}, outcome{ok: true}, call)
+			h.note(who, operation{"release", who}, outcome{ok: true, lost: err != nil}, call)
 		case errors.Is(err, ErrTaken):
 			h.note(who, operation{"acquire", who}, outcome{}, call)
+		case errors.Is(err, ErrNoQuorum):
+			h.note(who, operation{"acquire", who}, outcome{lost: true}, call)
 		default:
 			h.fail(err)
 			return

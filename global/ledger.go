@@ -1,0 +1,296 @@
+package global
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kith-mesh/kith/internal/codec"
+	"github.com/kith-mesh/kith/process"
+	"github.com/kith-mesh/kith/quorum"
+)
+
+// ledger is names and locks in quorum mode. What counts is the bucket of package quorum: a name is a lease that the node
+// of its process holds. What readers see is a copy that follows the bucket by a watch, in the order of its revisions;
+// what this node has changed itself is entered at once.
+type ledger struct {
+	r        *Registry
+	store    *quorum.Store
+	watch    *quorum.Watch
+	delegate *delegate // registers for other nodes
+	names    string    // prefix of the keys of names
+	locks    string    // prefix of those of locks
+
+	// Registry.mu guards the fields below.
+	table    map[string]*entry
+	seen     map[string]uint64     // revision of what is known of a name, also of one that is gone
+	own      map[string]*tenure    // names that processes of this node have
+	recent   map[string]uint64     // token of the last tenure that ended here, until the bucket knows
+	asking   map[string]int        // registrations under way
+	procs    map[uint64]*owner     // processes with names
+	held     map[string]LockInfo   // locks, by resource
+	waiting  map[string][]chan any // who waits for a lock
+	releases map[*Lock]struct{}    // locks of this node
+}
+
+// tenure is a name that a process of this node has.
+type tenure struct {
+	lease *quorum.Lease
+	e     *entry
+}
+
+// owner is a process of this node with names or registrations under way.
+type owner struct {
+	names  map[string]struct{}
+	claims int
+}
+
+// patience bounds a call in quorum mode whose context does not end before: longer than the stores need to choose anew.
+const patience = 15 * time.Second
+
+// Quorum has the registry keep names and locks in the mesh's store nodes, by majority, instead of on every node: see
+// Choose in the documentation of the package. The store belongs to the node of the registry, and is not closed with it.
+// A node may have one registry of each kind.
+func Quorum(store *quorum.Store) Option { return func(r *Registry) { r.store = store } }
+
+// spaceKey begins the keys of a name space: no two spaces share one.
+func spaceKey(kind, space string) string {
+	return fmt.Sprintf("global/%s/%d/%s/", kind, len(space), space)
+}
+
+func newLedger(r *Registry, store *quorum.Store) *ledger {
+	g := &ledger{
+		r: r, store: store, names: spaceKey("name", r.space), locks: spaceKey("lock", r.space),
+		table: map[string]*entry{}, seen: map[string]uint64{}, own: map[string]*tenure{}, recent: map[string]uint64{},
+		asking: map[string]int{}, procs: map[uint64]*owner{}, held: map[string]LockInfo{}, waiting: map[string][]chan any{},
+		releases: map[*Lock]struct{}{},
+	}
+	return g
+}
+
+// begin follows the bucket.
+func (g *ledger) begin() {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	g.watch = g.store.Watch("global/", g.follow)
+}
+
+// record is what a name's key holds beside its holder.
+type record struct {
+	ID   uint64 `cbor:"1,keyasint"`
+	Meta Meta   `cbor:"2,keyasint,omitempty"`
+}
+
+func (e *Entry) record() ([]byte, error) { return codec.Marshal(record{ID: e.PID.ID, Meta: e.Meta}) }
+
+// entryOf reads what a key says of a name.
+func entryOf(name string, h quorum.Holder) (*entry, error) {
+	var rec record
+	if err := codec.Unmarshal(h.Value, &rec); err != nil {
+		return nil, fmt.Errorf("registration of %q: %w", name, err)
+	}
+	return &entry{Entry: Entry{
+		Name: name, PID: process.PID{Node: h.Node, Incarnation: h.Incarnation, ID: rec.ID}, Meta: rec.Meta,
+		Version: Version{Clock: h.Token, Node: h.Incarnation}, Resolver: ResolveDefault,
+	}}, nil
+}
+
+// follow takes what the stores have agreed on.
+func (g *ledger) follow(c quorum.Change) {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	if c.Kind == quorum.Synced {
+		for name, revision := range g.seen { // gone, and the news of that was missed
+			if g.table[name] == nil && revision <= c.Revision {
+				delete(g.seen, name)
+			}
+		}
+		return
+	}
+	if name, ok := strings.CutPrefix(c.Key, g.names); ok {
+		if c.Kind == quorum.Held {
+			g.onHeld(name, c)
+		} else {
+			g.onFreed(name, c)
+		}
+	} else if resource, ok := strings.CutPrefix(c.Key, g.locks); ok {
+		g.onLock(resource, c)
+	}
+}
+
+// onHeld takes a registration. This node believes in one of its own processes only while it keeps the lease itself: one
+// that it does not know is left over from a call whose answer was lost, and is taken out of the bucket.
+func (g *ledger) onHeld(name string, c quorum.Change) {
+	if c.Revision <= g.seen[name] {
+		return
+	}
+	e, err := entryOf(name, c.Holder)
+	if err != nil {
+		g.r.stats.badFrames.Add(1)
+		return
+	}
+	t := g.own[name]
+	switch mine := e.PID.NodeID() == g.r.self; {
+	case t != nil && mine && t.lease.Token() == c.Holder.Token:
+		e.lease = t.lease
+		t.e = e
+	case mine:
+		if g.asking[name] == 0 && g.recent[name] != c.Holder.Token {
+			g.evict(c.Key, c.Holder.Token)
+		}
+		return
+	case t != nil:
+		g.end(t)
+	}
+	g.put(e, c.Revision)
+}
+
+// onFreed takes the end of a registration.
+func (g *ledger) onFreed(name string, c quorum.Change) {
+	t := g.own[name]
+	if c.Revision < g.seen[name] || t != nil && c.Missed { // of an own one the lease itself knows better
+		return
+	}
+	if t != nil {
+		g.end(t)
+	}
+	why := ByCall
+	switch {
+	case c.Expired || c.Missed:
+		why = LeaseEnded
+	case c.Why == whyExited:
+		why = Exited
+	}
+	g.remove(name, c.Revision, why)
+	if g.asking[name] == 0 {
+		delete(g.seen, name) // nothing older comes
+	}
+	delete(g.recent, name)
+}
+
+// whyExited is what the bucket says of a name whose process has ended.
+const whyExited = "exited"
+
+// put enters a registration, told at a revision.
+func (g *ledger) put(e *entry, revision uint64) {
+	before := g.table[e.Name]
+	g.table[e.Name], g.seen[e.Name] = e, revision
+	if before != nil && before.same(e) {
+		g.r.show(e)
+		return // only its lease was renewed
+	}
+	g.r.changed(before, e, ByCall)
+}
+
+// remove takes a registration out of the copy; what is told of it up to the revision is out of date.
+func (g *ledger) remove(name string, revision uint64, why Reason) {
+	if e := g.table[name]; e != nil {
+		delete(g.table, name)
+		g.r.changed(e, nil, why)
+	}
+	g.seen[name] = max(g.seen[name], revision)
+}
+
+// end forgets an own name; what readers see is another matter.
+func (g *ledger) end(t *tenure) {
+	name := t.e.Name
+	t.lease.Abandon()
+	if g.own[name] == t {
+		delete(g.own, name)
+		g.recent[name] = t.lease.Token()
+	}
+	if o := g.procs[t.e.PID.ID]; o != nil {
+		delete(o.names, name)
+		g.letGo(t.e.PID.ID, o)
+	}
+}
+
+func (g *ledger) letGo(id uint64, o *owner) {
+	if len(o.names) == 0 && o.claims == 0 {
+		delete(g.procs, id)
+		g.r.unwatch(id)
+	}
+}
+
+// over takes out a name whose lease has ended by itself.
+func (g *ledger) over(t *tenure) {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	if name := t.e.Name; g.own[name] == t {
+		g.end(t)
+		g.remove(name, 0, LeaseEnded)
+	}
+}
+
+// evict frees a key in the background.
+func (g *ledger) evict(key string, token uint64) {
+	if g.r.closed {
+		return
+	}
+	g.r.running.Go(func() {
+		ctx, cancel := context.WithTimeout(g.r.ctx, patience)
+		defer cancel()
+		_, _ = g.store.Evict(ctx, key, token) // otherwise it goes when its lease ends
+	})
+}
+
+// exit takes the names of an own process that has ended.
+func (g *ledger) exit(id uint64) {
+	o := g.procs[id]
+	if o == nil {
+		return
+	}
+	for name := range o.names {
+		t := g.own[name]
+		t.lease.ReleaseSoon(whyExited)
+		g.end(t)
+		g.remove(name, 0, Exited)
+	}
+}
+
+// giveUpAll gives back all that this node has, and waits for that, but not for long.
+func (g *ledger) giveUpAll() {
+	g.r.mu.Lock()
+	var leases []*quorum.Lease
+	for name, t := range g.own {
+		leases = append(leases, t.lease)
+		delete(g.own, name)
+		g.remove(name, 0, ByCall)
+	}
+	for l := range g.releases {
+		leases = append(leases, l.lease)
+	}
+	g.r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(g.r.ctx, time.Second)
+	defer cancel()
+	for _, l := range leases {
+		l.ReleaseSoon("")
+	}
+	for _, l := range leases {
+		if l.Release(ctx) != nil {
+			return // what is left goes when its lease ends
+		}
+	}
+}
+
+// mapError says it in the words of this package.
+func (g *ledger) mapError(name string, err error) error {
+	var taken *quorum.TakenError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &taken):
+		holder := process.PID{Node: taken.Holder.Node, Incarnation: taken.Holder.Incarnation}
+		if e, err := entryOf(name, taken.Holder); err == nil {
+			holder = e.PID
+		}
+		return &TakenError{Name: name, Holder: holder}
+	case errors.Is(err, quorum.ErrNotHeld):
+		return ErrNoName
+	case errors.Is(err, quorum.ErrClosed):
+		return ErrClosed
+	}
+	return err
+}
