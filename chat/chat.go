@@ -2,13 +2,15 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/kith-mesh/kith/chat/internal/talk"
+	"github.com/kith-mesh/kith/global"
+	"github.com/kith-mesh/kith/history"
 	"github.com/kith-mesh/kith/pg"
 	"github.com/kith-mesh/kith/process"
 	"github.com/kith-mesh/kith/rpc"
@@ -20,12 +22,15 @@ const Scope = "chat"
 // DefaultRoom is the room when Config.Room is empty.
 const DefaultRoom = "lobby"
 
-// Config says who chats and through what. Runtime, Groups, Calls and Nick are required.
+// Config says who chats and through what. Runtime, Groups, Calls, Names and Nick are required.
 type Config struct {
-	// Runtime, Groups and Calls are the processes, groups and calls of one node.
+	// Runtime, Groups, Calls and Names are the processes, groups, calls and global names of one node.
 	Runtime *process.Runtime
 	Groups  *pg.Groups
 	Calls   *rpc.Server
+	Names   *global.Registry
+	// History is where messages are kept: see OpenHistory. Nil means nowhere.
+	History *history.Log
 	// In is where lines come from. It is read until it ends; a Read that blocks outlives Run.
 	In io.Reader
 	// Out is where lines go.
@@ -39,14 +44,16 @@ type Config struct {
 	Nick, Room string
 	// Log receives log lines. The zero value logs nothing.
 	Log zerolog.Logger
+
+	queue int // how many changes of groups wait for the talk; zero: pg.DefaultQueue
 }
 
 // CheckName returns nil when s may be a nick or a room, else an error that wraps ErrBadName and says why not.
 func CheckName(s string) error { return talk.CheckName(s) }
 
 // Run chats until the input ends, the user quits, ctx is done or the node stops, and then leaves the rooms. It blocks.
-// Any number of users may Run on one node at once. Errors: ErrBadName, ErrNickTaken, ErrOutput, and process.ErrClosed
-// when the node stopped under it. The end of ctx is no error.
+// Any number of users may Run on one node at once. Errors: ErrBadName, ErrNickTaken, ErrOutput, and process.ErrClosed or
+// global.ErrClosed when the node stopped under it. The end of ctx is no error.
 func Run(ctx context.Context, cfg Config) error {
 	if cfg.Room == "" {
 		cfg.Room = DefaultRoom
@@ -60,6 +67,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := register(cfg.Runtime); err != nil {
 		return err
 	}
+	if err := cfg.Names.RegisterResolver(resolver, earlier); err != nil && !errors.Is(err, global.ErrTaken) {
+		return err
+	}
 	scope, err := cfg.Groups.Scope(Scope)
 	if err != nil {
 		return err
@@ -69,7 +79,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	u := newUser(cfg, scope, front, time.Now())
+	u := newUser(cfg, scope, front)
 	done := make(chan error, 1)
 	pid := cfg.Runtime.Spawn(func(self *process.Process) error {
 		done <- u.run(ctx, self)

@@ -8,9 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/kith-mesh/kith/chat"
 	"github.com/kith-mesh/kith/meshtest"
+	"github.com/kith-mesh/kith/process"
 )
 
 func TestChat(t *testing.T) {
@@ -127,6 +131,55 @@ func TestChat(t *testing.T) {
 		}
 	})
 
+	t.Run("CHAT-06_partition_in_mid_conversation", func(t *testing.T) {
+		m := meshtest.New(t, 3)
+		s := sites(t, m)
+		people := []*person{join(t, s[0], "ann"), join(t, s[1], "bob"), join(t, s[2], "cid")}
+		for _, p := range people {
+			p.answers("/who", "* lobby: ann, bob, cid")
+		}
+		const count = 900
+		said := func(from, to int) {
+			for i := from; i < to; i++ {
+				for _, p := range people {
+					p.say(fmt.Sprint(i))
+				}
+			}
+		}
+		said(0, count/3)
+		m.Partition(3)
+		said(count/3, count/2) // not everybody has noticed yet
+		for _, p := range people {
+			p.match(`left lobby \(node down\)$`)
+		}
+		said(count/2, count*2/3)
+		for _, p := range people {
+			p.line(fmt.Sprintf("[lobby] %s: %d", p.nick, count*2/3-1))
+		}
+		m.MendAll()
+		for _, p := range people {
+			p.answers("/who", "* lobby: ann, bob, cid")
+		}
+		said(count*2/3, count)
+		for _, reader := range people {
+			for _, writer := range people {
+				reader.cursor = 0
+				reader.line(fmt.Sprintf("[lobby] %s: %d", writer.nick, count-1))
+				got := reader.numbers(writer.nick)
+				if !slices.IsSorted(got) || len(slices.Compact(got)) != len(got) {
+					t.Errorf("%s sees %s say %v", reader.nick, writer.nick, got)
+				}
+				together := (writer.nick == "cid") == (reader.nick == "cid")
+				if together && len(got) != count || len(got) > 0 && (got[0] != 0 || got[len(got)-1] != count-1) {
+					t.Errorf("%s sees %d of %d messages of %s", reader.nick, len(got), count, writer.nick)
+				}
+				if !together && slices.ContainsFunc(got, func(n int) bool { return n >= count/2 && n < count*2/3 }) {
+					t.Errorf("what %s said on the other side came to %s", writer.nick, reader.nick)
+				}
+			}
+		}
+	})
+
 	t.Run("CHAT-07_same_nick_in_two_halves", func(t *testing.T) {
 		m := meshtest.New(t, 3)
 		s := sites(t, m)
@@ -135,6 +188,7 @@ func TestChat(t *testing.T) {
 		m.Cut(1, 3)
 		meshtest.Eventually(t, "partition", func() bool { return !m.Connected(1, 2) && !m.Connected(1, 3) })
 		first := join(t, s[0], "ann")
+		time.Sleep(2 * time.Millisecond) // nobody is first within one millisecond
 		second := join(t, s[1], "ann")
 		witness.line("* ann joined lobby")
 		m.MendAll()
@@ -195,6 +249,61 @@ func TestChat(t *testing.T) {
 			if !errors.Is(err, chat.ErrNickTaken) || !errors.As(err, &taken) || taken.Suggestion != "ann3" {
 				t.Errorf("%v", err)
 			}
+		}
+	})
+
+	t.Run("nick_is_a_global_name", func(t *testing.T) {
+		s := sites(t, meshtest.New(t, 2))
+		for i := range 5 { // as soon as the departure shows, the nick is free, on any node
+			here, there := s[i%2], s[1-i%2]
+			witness := join(t, there, "eve")
+			ann := join(t, here, "ann")
+			witness.line("* ann joined lobby")
+			if pid, ok := there.names.Whereis("chat/ann"); !ok || pid.Node != here.node.Name() {
+				t.Fatalf("chat/ann is %v, %v", pid, ok)
+			}
+			ann.say("/quit")
+			witness.line("* ann left lobby")
+			if pid, ok := there.names.Whereis("chat/ann"); ok {
+				t.Fatalf("chat/ann is still %v", pid)
+			}
+			witness.say("/quit")
+			for _, p := range []*person{ann, witness} {
+				if err := p.end(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+
+	t.Run("changes_come_too_fast", func(t *testing.T) {
+		s := sites(t, meshtest.New(t, 2))
+		log := &screen{change: make(chan struct{})}
+		ann := join(t, s[0], "ann", chat.Queue(1), func(c *chat.Config) { c.Log = zerolog.New(log) })
+		bob := join(t, s[1], "bob")
+		ann.line("* bob joined lobby")
+		scope, err := s[0].groups.Scope(chat.Scope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		someone := s[0].runtime.Spawn(func(p *process.Process) error { <-p.Context().Done(); return nil })
+		for i := range 2000 {
+			name := fmt.Sprint("r", i)
+			if err := errors.Join(scope.Join(name, someone), scope.Join("busy", someone)); err != nil {
+				t.Fatal(err)
+			}
+			if i > 0 {
+				if err := scope.Leave(name, someone); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		bob.say("/quit")
+		ann.line("* bob left lobby")
+		ann.answers("/rooms", "* rooms: busy (1), lobby (1), r0 (1)")
+		ann.answers("/users", "* users: ann")
+		if !strings.Contains(strings.Join(log.lines(), ""), "came too fast") {
+			t.Error("the changes did not come too fast")
 		}
 	})
 

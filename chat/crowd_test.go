@@ -1,19 +1,15 @@
 package chat_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/kith-mesh/kith/chat"
+	"github.com/kith-mesh/kith/internal/crowd"
 	"github.com/kith-mesh/kith/meshtest"
 )
 
@@ -27,153 +23,65 @@ func TestCrowd(t *testing.T) {
 	if raceEnabled {
 		users, seconds = 100, 3
 	}
-	const perSecond, speakers = 200, 20
+	const perSecond, speakers = 200, 7 // of each node
 	s := sites(t, meshtest.New(t, 3, meshtest.Tick(time.Second)))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var crowds []*crowd.Crowd
+	for range s {
+		crowds = append(crowds, crowd.New(ctx))
+		defer crowds[len(crowds)-1].Leave()
+	}
+	// share is the part of one node in a total.
+	share := func(i, total int) int { return (total + i) / len(s) }
+
 	began := time.Now()
-	crowd := newCrowd(t, s, users)
+	onAll(s, func(i int, s *site) {
+		if err := crowds[i].Enter(ctx, fmt.Sprint("u", i, "-"), share(i, users), users, s.plainChat); err != nil {
+			t.Errorf("all users: %v", err)
+		}
+	})
+	if t.Failed() {
+		return
+	}
 	t.Logf("%d users know each other after %v", users, time.Since(began).Round(time.Millisecond))
 
-	pace := time.NewTicker(time.Second / perSecond)
-	defer pace.Stop()
 	total := perSecond * seconds
-	for i := range total {
-		<-pace.C
-		sp := crowd.members[i%speakers]
-		if _, err := fmt.Fprintf(sp.in, "@%d %d\n", i/speakers, time.Now().UnixNano()); err != nil {
-			t.Fatal(err)
+	all := make([]*crowd.Times, len(s))
+	onAll(s, func(i int, _ *site) {
+		var err error
+		all[i], err = crowds[i].Speak(ctx, speakers, share(i, total), total, time.Second*time.Duration(len(s))/perSecond)
+		if err != nil {
+			t.Errorf("all messages: %v", err)
 		}
+	})
+	if t.Failed() {
+		return
 	}
-	crowd.await("all messages", func(m *member) bool { return m.messages.Load() == int64(total) })
-	var all []time.Duration
-	for _, m := range crowd.members {
-		m.mu.Lock()
-		if m.wrong != "" {
-			t.Errorf("%s: %s", m.nick, m.wrong)
-		}
-		all = append(all, m.delays...)
-		m.mu.Unlock()
+	all[0].Merge(all[1])
+	all[0].Merge(all[2])
+	if got := all[0].Count(); got != total*users {
+		t.Errorf("%d deliveries, want %d", got, total*users)
 	}
-	slices.Sort(all)
-	p50, p99 := all[len(all)/2], all[len(all)*99/100]
-	t.Logf("%d deliveries, delay p50 %v, p99 %v, most %v", len(all), p50, p99, all[len(all)-1])
+	p50, p99 := all[0].Quantile(0.5), all[0].Quantile(0.99)
+	t.Logf("%d deliveries, delay p50 %v, p99 %v, most %v", all[0].Count(), p50, p99, all[0].Quantile(1-1e-9))
 	if p99 > 250*time.Millisecond && !raceEnabled {
 		t.Errorf("p99 is %v, not under 250 ms", p99)
 	}
 }
 
-// crowd is many users.
-type crowd struct {
-	t       *testing.T
-	members []*member
-}
-
-// member is one of them. It looks at its lines as they come, and keeps what it must.
-type member struct {
-	nick     string
-	in       *io.PipeWriter
-	messages atomic.Int64
-	people   atomic.Int64 // how many are in the room, by the lines
-
-	mu     sync.Mutex // guards the fields below
-	rest   []byte
-	next   map[string]int
-	delays []time.Duration
-	wrong  string
-}
-
-// Write takes what the chat prints.
-func (m *member) Write(p []byte) (int, error) {
-	now := time.Now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.rest = append(m.rest, p...)
-	for {
-		line, rest, ok := bytes.Cut(m.rest, []byte("\n"))
-		if !ok {
-			m.rest = append(m.rest[:0:0], m.rest...)
-			return len(p), nil
-		}
-		m.line(now, string(line))
-		m.rest = rest
-	}
-}
-
-// line takes a line: "[lobby] NICK: @SEQ TIME" is a message of the test.
-func (m *member) line(now time.Time, line string) {
-	if list, ok := strings.CutPrefix(line, "* lobby: "); ok {
-		m.people.Store(int64(strings.Count(list, ",") + 1))
-		return
-	}
-	if strings.HasSuffix(line, " joined lobby") {
-		m.people.Add(1)
-		return
-	}
-	who, said, ok := strings.Cut(strings.TrimPrefix(line, "[lobby] "), ": @")
-	if !ok {
-		return
-	}
-	number, at, _ := strings.Cut(said, " ")
-	seq, err1 := strconv.Atoi(number)
-	sent, err2 := strconv.ParseInt(at, 10, 64)
-	if err1 != nil || err2 != nil || seq != m.next[who] {
-		m.wrong = fmt.Sprintf("%q where message %d of %s was to come", line, m.next[who], who)
-	}
-	m.next[who] = seq + 1
-	m.delays = append(m.delays, now.Sub(time.Unix(0, sent)))
-	m.messages.Add(1)
-}
-
-// newCrowd starts the users, on all nodes in turn, and waits until each sees all.
-func newCrowd(t *testing.T, s []*site, users int) *crowd {
-	c := &crowd{t: t}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
+// plainChat is a plain chat on this node.
+func (s *site) plainChat(ctx context.Context, nick string, in io.Reader, out io.Writer) error {
+	return chat.Run(ctx, chat.Config{
+		Runtime: s.runtime, Groups: s.groups, Calls: s.calls, Names: s.names, In: in, Out: out, Nick: nick, Plain: true,
 	})
-	starting := make(chan struct{}, 32) // at once, as people do not all come in the same moment
-	for i := range users {
-		r, w := io.Pipe()
-		m := &member{nick: fmt.Sprintf("u%d", i), in: w, next: map[string]int{}}
-		c.members = append(c.members, m)
-		t.Cleanup(func() { _ = w.Close() })
-		starting <- struct{}{}
-		running.Go(func() {
-			err := chat.Run(ctx, chat.Config{
-				Runtime: s[i%3].runtime, Groups: s[i%3].groups, Calls: s[i%3].calls, In: r, Out: m, Nick: m.nick, Plain: true,
-			})
-			if err != nil && ctx.Err() == nil {
-				t.Errorf("%s: %v", m.nick, err)
-			}
-		})
-		go func() {
-			defer func() { <-starting }()
-			c.until(func() bool { return m.people.Load() > 0 || ctx.Err() != nil })
-		}()
-	}
-	c.await("all users", func(m *member) bool { return m.people.Load() == int64(users) })
-	return c
 }
 
-// until waits for a condition, a minute at most.
-func (c *crowd) until(holds func() bool) bool {
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-look.C {
-		if holds() {
-			return true
-		}
+// onAll does something on all nodes at once.
+func onAll(s []*site, f func(i int, s *site)) {
+	var wg sync.WaitGroup
+	for i := range s {
+		wg.Go(func() { f(i, s[i]) })
 	}
-	return false
-}
-
-// await waits until something holds for every member.
-func (c *crowd) await(what string, holds func(*member) bool) {
-	c.t.Helper()
-	for _, m := range c.members {
-		if !c.until(func() bool { return holds(m) }) {
-			c.t.Fatalf("%s: %s has %d people and %d messages", what, m.nick, m.people.Load(), m.messages.Load())
-		}
-	}
+	wg.Wait()
 }

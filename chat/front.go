@@ -13,11 +13,13 @@ import (
 // front is how the chat meets its user: in plain lines, at a prompt, or on the whole screen.
 type front interface {
 	// Read reads what the user types until the end of input, and submits it as talk.Input, talk.TooLong, talk.Switch,
-	// talk.Keystroke and, last, talk.End. submit returns when the next may come, or an error when nothing more is wanted. It runs in a goroutine
-	// of its own, from when the first line has been shown.
+	// talk.Keystroke and, last, talk.End. submit returns when the next may come, or an error when nothing more is wanted.
+	// It runs in a goroutine of its own, from when the first line has been shown.
 	Read(ctx context.Context, submit func(talk.Event) error)
 	// Show shows a line. It is called by one goroutine. An error means that nothing can be shown any more.
 	Show(l talk.Line) error
+	// Past shows what was said before what has been shown.
+	Past(p talk.ShowPast) error
 	// Close gives the terminal back.
 	Close() error
 }

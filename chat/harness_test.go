@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kith-mesh/kith/chat"
+	"github.com/kith-mesh/kith/global"
+	"github.com/kith-mesh/kith/history"
+	"github.com/kith-mesh/kith/internal/leak"
 	"github.com/kith-mesh/kith/meshtest"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/pg"
@@ -22,7 +26,7 @@ import (
 	"github.com/kith-mesh/kith/rpc"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leak.Stores()...) }
 
 const patience = 15 * time.Second
 
@@ -32,6 +36,8 @@ type site struct {
 	runtime *process.Runtime
 	groups  *pg.Groups
 	calls   *rpc.Server
+	names   *global.Registry
+	history *history.Log // nil for none
 }
 
 func newSite(t testing.TB, n *node.Node) *site {
@@ -48,7 +54,11 @@ func newSite(t testing.TB, n *node.Node) *site {
 	if err3 != nil {
 		t.Fatal(err3)
 	}
-	return &site{n, rt, groups, calls}
+	names, err4 := global.New(rt)
+	if err4 != nil {
+		t.Fatal(err4)
+	}
+	return &site{node: n, runtime: rt, groups: groups, calls: calls, names: names}
 }
 
 // sites makes every node of a mesh one.
@@ -101,7 +111,7 @@ func enter(t testing.TB, s *site, nick string, change ...func(*chat.Config)) *pe
 	p := &person{t: t, nick: nick, in: w, leave: cancel, ended: make(chan error, 1)}
 	p.out = &screen{change: make(chan struct{})}
 	cfg := chat.Config{
-		Runtime: s.runtime, Groups: s.groups, Calls: s.calls, In: r, Out: p.out, Nick: nick, Log: zerolog.Nop(),
+		Runtime: s.runtime, Groups: s.groups, Calls: s.calls, Names: s.names, History: s.history, In: r, Out: p.out, Nick: nick, Log: zerolog.Nop(),
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -194,6 +204,18 @@ func (p *person) count(pattern string) (n int) {
 		}
 	}
 	return n
+}
+
+// numbers are the numbers that somebody has said in the lobby.
+func (p *person) numbers(nick string) (out []int) {
+	for _, l := range p.out.lines() {
+		if text, ok := strings.CutPrefix(l, "[lobby] "+nick+": "); ok {
+			if n, err := strconv.Atoi(text); err == nil {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
 }
 
 // answers asks until the answer, a line that begins like the one wanted, is that.

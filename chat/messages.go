@@ -16,6 +16,7 @@ func register(rt *process.Runtime) error {
 		process.RegisterType[talk.Typing](rt, "chat.typing"),
 		process.RegisterType[talk.Told](rt, "chat.told"),
 		process.RegisterType[talk.Confirmed](rt, "chat.confirmed"),
+		process.RegisterType[talk.Mail](rt, "chat.mail"),
 	} {
 		if err != nil {
 			return err
@@ -44,22 +45,18 @@ func idsOf(pids []process.PID) []talk.ID {
 
 // The keys of a user's metadata in the group of all users.
 const (
-	metaNick    = "nick"
-	metaSince   = "since"
-	metaRev     = "rev"
-	metaSettled = "settled"
-	metaAway    = "away"
+	metaNick  = "nick"
+	metaSince = "since"
+	metaRev   = "rev"
+	metaAway  = "away"
 )
 
 // metaOf is what a user says of itself, as metadata.
 func metaOf(u talk.User) pg.Meta {
 	m := pg.Meta{
 		metaNick:  u.Nick,
-		metaSince: strconv.FormatInt(u.Since, 10),
+		metaSince: strconv.FormatUint(u.Since, 10),
 		metaRev:   strconv.FormatUint(uint64(u.Rev), 10),
-	}
-	if u.Settled {
-		m[metaSettled] = "yes"
 	}
 	if u.Away != "" {
 		m[metaAway] = u.Away
@@ -69,9 +66,9 @@ func metaOf(u talk.User) pg.Meta {
 
 // userOf is the reverse of metaOf. What is not there or makes no sense is zero: the talk ignores a user without a nick.
 func userOf(p process.PID, m pg.Meta) talk.User {
-	since, _ := strconv.ParseInt(m[metaSince], 10, 64)
+	since, _ := strconv.ParseUint(m[metaSince], 10, 64)
 	rev, _ := strconv.ParseUint(m[metaRev], 10, 32)
 	return talk.User{
-		ID: idOf(p), Nick: m[metaNick], Since: since, Rev: uint32(rev), Settled: m[metaSettled] != "", Away: m[metaAway],
+		ID: idOf(p), Nick: m[metaNick], Since: since, Rev: uint32(rev), Away: m[metaAway],
 	}
 }

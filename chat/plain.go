@@ -54,11 +54,24 @@ func (p *plain) line() (talk.Event, error) {
 	return talk.TooLong{Bytes: size}, err
 }
 
-// Show prints a line.
+// Show prints a line. Hints are for people.
 func (p *plain) Show(l talk.Line) error {
+	if l.Kind == talk.Hint {
+		return nil
+	}
 	p.buf = append(append(p.buf[:0], l.Format()...), '\n')
 	_, err := p.out.Write(p.buf)
 	return err
+}
+
+// Past prints the lines, behind those that were printed before.
+func (p *plain) Past(past talk.ShowPast) error {
+	for _, l := range past.Lines {
+		if err := p.Show(l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close does nothing: the input and the output belong to the caller.

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/kith-mesh/kith/chat/internal/talk"
+	"github.com/kith-mesh/kith/global"
 	"github.com/kith-mesh/kith/pg"
 	"github.com/kith-mesh/kith/process"
 )
@@ -19,11 +20,11 @@ type user struct {
 	scope *pg.Scope
 	front front
 	log   zerolog.Logger
-	start time.Time
 
 	self    *process.Process
 	talk    *talk.Talk
 	courier *courier
+	keeper  *keeper // nil when there is no history
 	timer   *time.Timer
 	wake    time.Time // when the timer is due
 	reading bool      // the input is being read
@@ -40,9 +41,9 @@ type typed struct {
 // errQuit ends the loop in good order.
 var errQuit = errors.New("quit")
 
-func newUser(cfg Config, scope *pg.Scope, front front, start time.Time) *user {
+func newUser(cfg Config, scope *pg.Scope, front front) *user {
 	log := cfg.Log.With().Str("component", "chat").Str("nick", cfg.Nick).Logger()
-	return &user{cfg: cfg, scope: scope, front: front, log: log, start: start}
+	return &user{cfg: cfg, scope: scope, front: front, log: log}
 }
 
 // run is the process. It ends when ctx does, the talk is over, or the output cannot be written.
@@ -51,8 +52,21 @@ func (u *user) run(ctx context.Context, self *process.Process) error {
 	defer cancel()
 	pid := self.PID()
 	u.self = self
-	u.talk = talk.New(talk.Config{Self: talk.User{ID: idOf(pid), Nick: u.cfg.Nick}, Room: u.cfg.Room, Now: u.start})
+	silent := u.settle(ctx, u.cfg.Runtime.Node().Nodes())
+	since, err := u.claim(ctx, u.cfg.Nick)
+	if err != nil {
+		return u.ended(ctx, err)
+	}
+	u.talk = talk.New(talk.Config{
+		Self: talk.User{ID: idOf(pid), Nick: u.cfg.Nick, Since: since}, Room: u.cfg.Room, Now: time.Now(),
+		History: u.cfg.History != nil,
+	})
 	u.courier = newCourier(ctx, u.cfg.Runtime, u.log)
+	if u.cfg.History != nil {
+		u.keeper = newKeeper(self.Runtime().Node().Context(), u.cfg.History, func(text string) { u.post(ctx, talk.Failed{Text: text}) })
+		defer u.keeper.drain()
+		u.seen()
+	}
 	u.view = newViewer(u.front, self.Runtime().Node(), func() { u.post(ctx, refresh{}) })
 	defer u.view.stop()
 	u.timer = time.AfterFunc(time.Hour, func() { u.post(ctx, talk.Tick{}) })
@@ -61,15 +75,20 @@ func (u *user) run(ctx context.Context, self *process.Process) error {
 	if err := u.scope.JoinWith(talk.Users, metaOf(u.talk.Self()), pid); err != nil {
 		return fmt.Errorf("join the users: %w", err)
 	}
-	defer u.leave(talk.Users)
-	go u.watch(ctx)
+	go u.watch(ctx, silent)
 
-	err := u.loop(ctx)
-	switch {
-	case errors.Is(err, errQuit):
+	if err = u.loop(ctx); errors.Is(err, errQuit) {
 		u.courier.drain()
-		return nil
-	case ctx.Err() != nil && self.Context().Err() == nil:
+		err = nil
+	}
+	u.release(pid)
+	u.leave(talk.Users)
+	return u.ended(ctx, err)
+}
+
+// ended says why the chat ended: the end of ctx is no error, unless it came with the node's.
+func (u *user) ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && u.self.Context().Err() == nil {
 		return nil
 	}
 	return err
@@ -89,6 +108,8 @@ func (u *user) loop(ctx context.Context) error {
 			err = u.handle(ctx, msg.event)
 		case talk.Event:
 			err = u.handle(ctx, msg)
+		case global.Conflict:
+			err = u.handle(ctx, nickLost(msg))
 		case refresh:
 			u.view.due = true
 		default:
@@ -179,6 +200,7 @@ func (u *user) do(ctx context.Context, a talk.Action) error {
 		// Nobody misses it if it does not arrive.
 		_, _ = u.scope.Broadcast(ctx, a.Room, talk.Typing{From: idOf(pid), Room: a.Room})
 	case talk.Announce:
+		u.seen()
 		u.failed(ctx, "change what others know", u.scope.SetMeta(talk.Users, pid, metaOf(a.User)))
 	case talk.Tell:
 		u.courier.send(pidOf(a.To), talk.Told{From: u.talk.Self(), Seq: a.Seq, Text: a.Text}, func(err error) {
@@ -186,8 +208,24 @@ func (u *user) do(ctx context.Context, a talk.Action) error {
 		})
 	case talk.Confirm:
 		u.courier.send(pidOf(a.To), talk.Confirmed{Seq: a.Seq}, nil)
-	case talk.Refuse:
-		return &NickTakenError{Nick: a.Nick, Node: a.Holder.Node, Suggestion: a.Suggestion}
+	case talk.ShowPast:
+		if err := u.front.Past(a); err != nil {
+			return fmt.Errorf("%w: %w", ErrOutput, err)
+		}
+	case talk.Recall:
+		go u.recall(ctx, a)
+	case talk.Open:
+		go u.openBox(ctx, a)
+	case talk.Empty:
+		if !u.keeper.run(func(ctx context.Context) { u.emptyBox(ctx, a) }) {
+			u.log.Warn().Msg("direct messages that have been shown still wait: too much waits to be kept")
+		}
+	case talk.Store:
+		u.leaveMessage(ctx, a)
+	case talk.Poke:
+		u.courier.send(pidOf(a.To), talk.Mail{}, nil)
+	case talk.Claim:
+		go u.claimAgain(ctx, a.Nick)
 	case talk.Quit:
 		return errQuit
 	}
@@ -200,8 +238,11 @@ func (u *user) say(ctx context.Context, a talk.Say) {
 	if group == "" {
 		group = talk.Users
 	}
-	d, err := u.scope.Broadcast(ctx, group, talk.Said{From: u.talk.Self(), Room: a.Room, Text: a.Text})
+	d, err := u.scope.Broadcast(ctx, group, talk.Said{From: u.talk.Self(), Room: a.Room, Text: a.Text, Seq: a.Seq})
 	u.failed(ctx, "send", err)
+	if err == nil && a.Room != "" && u.keeper != nil {
+		u.keep(roomTopic+a.Room, a.Text, a.Seq)
+	}
 	if len(d.Skipped) > 0 {
 		u.log.Warn().Str("group", group).Int("nodes", len(d.Skipped)).Msg("slow nodes missed a message")
 	}

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kith-mesh/kith/chat/internal/talk"
@@ -41,6 +42,27 @@ func (b *backlog) add(l talk.Line) {
 	b.lines = append(b.lines, l)
 	if !b.follow {
 		b.fresh++
+	}
+}
+
+// prepend puts lines before all others, as many of the newest of them as there is room for. With show the reader is taken
+// to them.
+func (b *backlog) prepend(lay layout, height int, lines []talk.Line, show bool) {
+	if over := len(b.lines) + len(lines) - maxBacklog; over > 0 {
+		lines = lines[min(over, len(lines)):]
+	}
+	n := len(lines)
+	if n == 0 {
+		return
+	}
+	b.lines = append(slices.Clone(lines), b.lines...)
+	b.last += n
+	if b.marked >= 0 {
+		b.marked += n
+	}
+	if show {
+		b.place(lay, n-1, len(lay.rows(b.lines[n-1], false)))
+		b.fill(lay, height)
 	}
 }
 

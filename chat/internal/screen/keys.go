@@ -170,7 +170,7 @@ func (m *model) scrollKey(k string) bool {
 	}
 	switch k {
 	case "pgup":
-		log.up(m.messages(), m.logHeight(), page)
+		m.scrollUp(log, page)
 	case "pgdown":
 		log.down(m.messages(), page)
 	case "ctrl+home":
@@ -181,6 +181,15 @@ func (m *model) scrollKey(k string) bool {
 		return false
 	}
 	return true
+}
+
+// scrollUp scrolls towards the past, and asks for what was before the oldest message when that is reached.
+func (m *model) scrollUp(log *backlog, n int) {
+	before := *log
+	log.up(m.messages(), m.logHeight(), n)
+	if log.last == before.last && log.end == before.end && log.follow == before.follow {
+		m.emit(talk.Older{})
+	}
 }
 
 // tabKey changes the room.
@@ -258,7 +267,7 @@ func (m *model) wheel(msg tea.MouseWheelMsg) {
 	}
 	switch msg.Button {
 	case tea.MouseWheelUp:
-		log.up(m.messages(), m.logHeight(), 3)
+		m.scrollUp(log, 3)
 	case tea.MouseWheelDown:
 		log.down(m.messages(), 3)
 	}

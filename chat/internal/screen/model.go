@@ -14,7 +14,7 @@ import (
 // model is the state of the screen. Its owner is the bubbletea program.
 type model struct {
 	emit func(talk.Event)
-	take func() ([]talk.Line, *talk.View)
+	take func() news
 
 	width, height int
 	styles        styles
@@ -35,7 +35,7 @@ type model struct {
 // maxInput is how many rows the line to write on may grow to.
 const maxInput = 6
 
-func newModel(emit func(talk.Event), take func() ([]talk.Line, *talk.View)) *model {
+func newModel(emit func(talk.Event), take func() news) *model {
 	m := &model{emit: emit, take: take, styles: newStyles(true), zone: time.Local, width: 80, height: 24}
 	m.input = textarea.New()
 	m.input.Prompt = ""
@@ -98,8 +98,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // receive takes lines and the view from the talk.
 func (m *model) receive() {
-	lines, view := m.take()
-	for _, l := range lines {
+	got := m.take()
+	for _, l := range got.lines {
 		if l.Kind == talk.Connected {
 			m.nick = l.Nick
 			continue
@@ -116,9 +116,14 @@ func (m *model) receive() {
 		}
 		m.tabs.add(l, m.nick)
 	}
-	if view != nil {
-		m.state = *view
-		m.nick = view.Self.Nick
+	for _, p := range got.past {
+		if i := m.tabs.find(p.Room); i >= 0 {
+			m.tabs.list[i].log.prepend(m.messages(), m.logHeight(), p.Lines, p.Asked)
+		}
+	}
+	if got.view != nil {
+		m.state = *got.view
+		m.nick = got.view.Self.Nick
 	}
 	m.resize(m.width, m.height)
 }

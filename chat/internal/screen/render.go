@@ -87,7 +87,11 @@ func (m *model) titleRow() string {
 			up++
 		}
 	}
-	right := fmt.Sprintf("%s on %s  %d nodes ", m.nick, m.state.Self.ID.Node, up)
+	nodes := "nodes"
+	if up == 1 {
+		nodes = "node"
+	}
+	right := fmt.Sprintf("%s on %s  %d %s ", m.nick, m.state.Self.ID.Node, up, nodes)
 	if m.state.Self.Away != "" {
 		right = "away  " + right
 	}

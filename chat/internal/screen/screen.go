@@ -20,15 +20,16 @@ type Screen struct {
 
 	mu     sync.Mutex // guards the fields below
 	lines  []talk.Line
+	past   []talk.ShowPast
 	view   *talk.View
 	events []talk.Event
-	news   chan struct{} // closed and replaced when events come
+	typed  chan struct{} // closed and replaced when events come
 	drawn  bool          // the program knows that there is something to draw
 }
 
 // New takes over a terminal and shows that the chat is connecting. Close gives it back.
 func New(in, out *os.File) *Screen {
-	s := &Screen{ended: make(chan struct{}), news: make(chan struct{})}
+	s := &Screen{ended: make(chan struct{}), typed: make(chan struct{})}
 	s.program = tea.NewProgram(newModel(s.emit, s.take),
 		tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler())
 	go func() {
@@ -59,6 +60,20 @@ func (s *Screen) Show(l talk.Line) error {
 	}
 }
 
+// Past queues what was said before. It does not block; ErrClosed when the terminal is gone.
+func (s *Screen) Past(p talk.ShowPast) error {
+	s.mu.Lock()
+	s.past = append(s.past, p)
+	s.mu.Unlock()
+	s.wake()
+	select {
+	case <-s.ended:
+		return os.ErrClosed
+	default:
+		return nil
+	}
+}
+
 // Update queues a view in place of the last one.
 func (s *Screen) Update(v talk.View) {
 	s.mu.Lock()
@@ -79,12 +94,19 @@ func (s *Screen) wake() {
 }
 
 // take hands the program what is queued.
-func (s *Screen) take() ([]talk.Line, *talk.View) {
+func (s *Screen) take() news {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lines, view := s.lines, s.view
-	s.lines, s.view, s.drawn = nil, nil, false
-	return lines, view
+	n := news{s.lines, s.past, s.view}
+	s.lines, s.past, s.view, s.drawn = nil, nil, nil, false
+	return n
+}
+
+// news is what the talk has for the screen.
+type news struct {
+	lines []talk.Line
+	past  []talk.ShowPast
+	view  *talk.View
 }
 
 // emit queues an event of the user.
@@ -92,15 +114,15 @@ func (s *Screen) emit(ev talk.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, ev)
-	close(s.news)
-	s.news = make(chan struct{})
+	close(s.typed)
+	s.typed = make(chan struct{})
 }
 
 // Read submits what the user does, until the end of the chat.
 func (s *Screen) Read(ctx context.Context, submit func(talk.Event) error) {
 	for {
 		s.mu.Lock()
-		events, news := s.events, s.news
+		events, typed := s.events, s.typed
 		s.events = nil
 		s.mu.Unlock()
 		for _, ev := range events {
@@ -115,7 +137,7 @@ func (s *Screen) Read(ctx context.Context, submit func(talk.Event) error) {
 			continue
 		}
 		select {
-		case <-news:
+		case <-typed:
 		case <-ctx.Done():
 			return
 		}

@@ -19,22 +19,23 @@ var update = flag.Bool("update", false, "write the screens that the tests see in
 
 // desk is a model with its user and the talk played by a test.
 type desk struct {
-	t      *testing.T
+	t      testing.TB
 	m      *model
 	lines  []talk.Line
+	past   []talk.ShowPast
 	view   *talk.View
 	events []talk.Event
 	now    time.Time
 }
 
-func newDesk(t *testing.T, width, height int) *desk {
+func newDesk(t testing.TB, width, height int) *desk {
 	d := &desk{t: t, now: time.Date(2026, 7, 1, 9, 30, 0, 0, time.UTC)}
 	d.m = newModel(
 		func(ev talk.Event) { d.events = append(d.events, ev) },
-		func() ([]talk.Line, *talk.View) {
-			lines, view := d.lines, d.view
-			d.lines, d.view = nil, nil
-			return lines, view
+		func() news {
+			n := news{d.lines, d.past, d.view}
+			d.lines, d.past, d.view = nil, nil, nil
+			return n
 		})
 	d.m.zone = time.UTC
 	d.m.Update(tea.WindowSizeMsg{Width: width, Height: height})
@@ -249,6 +250,35 @@ func TestScreens(t *testing.T) {
 		d.wantSent()
 		d.press("enter")
 		d.wantSent("first line", "second line", "fourth line")
+	})
+	t.Run("history", func(t *testing.T) {
+		d := newDesk(t, 80, 12)
+		d.enter()
+		d.say("lobby", "bob", "the newest")
+		page := func(from, to int, asked bool) {
+			p := talk.ShowPast{Room: "lobby", Asked: asked}
+			for i := from; i < to; i++ {
+				at := time.Date(2026, 7, 1, 8, i, 0, 0, time.UTC)
+				p.Lines = append(p.Lines, talk.Line{Kind: talk.Message, Time: at, Room: "lobby", Nick: "cid", Text: fmt.Sprint("said before ", i)})
+			}
+			d.past = append(d.past, p)
+			d.m.Update(pending{})
+		}
+		page(40, 59, false) // as a newcomer: above what is shown, which stays where it is
+		if !d.m.log().follow {
+			t.Error("the reader was taken away from the newest message")
+		}
+		page(20, 40, true) // asked for: the reader is taken there
+		d.golden("history")
+		d.press("pgup", "pgup", "pgup", "pgup", "pgup")
+		if n := len(d.events); n == 0 || d.events[n-1] != (talk.Older{}) {
+			t.Error("who scrolls to the top does not ask for more")
+		}
+		d.press("esc")
+		page(0, 1, false)
+		if got := len(d.m.log().lines); got != 42 || !d.m.log().follow {
+			t.Errorf("%d lines, following %v", got, d.m.log().follow)
+		}
 	})
 	t.Run("crowd", func(t *testing.T) {
 		d := newDesk(t, 100, 14)

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/kith-mesh/kith/chat/internal/talk"
@@ -13,6 +14,7 @@ type tab struct {
 	unread  int
 	mention bool
 	draft   string
+	used    int // when something happened in it last, as tabs count
 }
 
 func (t *tab) direct() bool { return t.name[0] == '@' }
@@ -21,7 +23,11 @@ func (t *tab) direct() bool { return t.name[0] == '@' }
 type tabs struct {
 	list    []*tab
 	current int
+	count   int // of lines and openings so far
 }
+
+// maxDirect bounds the conversations that are kept, beside the one that is shown: anybody can begin one.
+const maxDirect = 100
 
 // now is the tab that is shown, nil when there is none.
 func (ts *tabs) now() *tab {
@@ -37,10 +43,15 @@ func (ts *tabs) find(name string) int {
 
 // open returns the tab of that name, and makes it when there is none.
 func (ts *tabs) open(name string) *tab {
+	ts.count++
 	if i := ts.find(name); i >= 0 {
+		ts.list[i].used = ts.count
 		return ts.list[i]
 	}
-	t := &tab{name: name, log: newBacklog()}
+	t := &tab{name: name, log: newBacklog(), used: ts.count}
+	if t.direct() {
+		ts.makeRoom()
+	}
 	at := len(ts.list)
 	if !t.direct() {
 		at = slices.IndexFunc(ts.list, (*tab).direct)
@@ -54,6 +65,24 @@ func (ts *tabs) open(name string) *tab {
 		ts.current = slices.Index(ts.list, shown)
 	}
 	return t
+}
+
+// makeRoom drops the conversation that rested longest, when there are as many as there may be: one that has been read if
+// there is one, and not the one that is shown.
+func (ts *tabs) makeRoom() {
+	var others []*tab
+	for _, t := range ts.list {
+		if t.direct() && t != ts.now() {
+			others = append(others, t)
+		}
+	}
+	if len(others) < maxDirect {
+		return
+	}
+	oldest := slices.MinFunc(others, func(a, b *tab) int {
+		return cmp.Or(cmp.Compare(min(a.unread, 1), min(b.unread, 1)), cmp.Compare(a.used, b.used))
+	})
+	ts.close(oldest.name)
 }
 
 // close drops a tab and shows the one before it, if it was shown.

@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// sent is a direct message that has not been confirmed.
+// sent is a direct message that has not been confirmed. One that is left for somebody who is not here goes to nobody, and
+// its text is kept to be shown.
 type sent struct {
 	to   ID
 	nick string
+	text string
 	by   time.Time
 }
 
@@ -20,8 +22,8 @@ const maxDirect = 1000
 func (t *Talk) tell(nick, text string) {
 	id, ok := t.find(nick)
 	switch {
-	case !ok:
-		t.problem("no such user: %s", short(nick))
+	case !ok && (!t.keeps || CheckName(nick) != nil):
+		t.noSuchUser(nick)
 		return
 	case !t.fits(text):
 		return
@@ -30,8 +32,17 @@ func (t *Talk) tell(nick, text string) {
 		return
 	}
 	t.seq++
-	t.direct[t.seq] = sent{to: id, nick: nick, by: t.now.Add(DirectWait)}
-	t.at(t.now.Add(DirectWait))
+	by := t.now.Add(DirectWait)
+	if !ok {
+		by = t.now.Add(BoxWait)
+	}
+	t.direct[t.seq] = sent{to: id, nick: nick, text: text, by: by}
+	t.at(by)
+	if !ok {
+		t.do(Store{Nick: nick, Seq: t.seq, Text: text})
+		t.paced()
+		return
+	}
 	t.show(Line{Kind: DirectSent, Nick: nick, Text: text, Mine: true})
 	t.do(Tell{To: id, Seq: t.seq, Text: text})
 	t.paced()

@@ -11,13 +11,10 @@
 //
 // # Nicks
 //
-// A user is a process in the group of all users, known by an ID, and says its nick in its metadata there. At the start
-// it only claims it. Once the groups of all nodes are known, it settles if nobody else has the nick; it is refused if
-// somebody has settled, or claims it with a better right (User.Before); and it waits while somebody with a lesser right
-// claims it: they will see it and be refused, or they had settled before they could. So of any number who claim a nick
-// at the same time one gets it, with no messages but the changes of the group.
-//
-// Users of two partitions that meet may both have settled. Then the lesser right takes another nick.
+// A user is a process in the group of all users, known by an ID, and says its nick in its metadata there. The nick is
+// registered before the talk begins, so nobody else has it. Users of two partitions that meet may both have registered
+// one; the registry decides, and the talk of the other is told (NickLost), claims another nick (Claim), and says so once
+// it has it. Until then the others do not show it to join: it would join under a nick that is not its own.
 //
 // A Talk has one owner and no lock.
 package talk

@@ -34,6 +34,8 @@ const (
 	Notice
 	// Problem is an error; the chat goes on: Text.
 	Problem
+	// Hint is for people, and no script: Text.
+	Hint
 )
 
 // Line is one thing to show. Its strings are as they came: Format escapes them, and so must whoever else shows them.
@@ -80,7 +82,7 @@ func (l Line) Format() string {
 		return "* " + l.Room + ": " + strings.Join(l.Names, ", ")
 	case List:
 		return "* " + l.Text + ": " + Escape(strings.Join(l.Names, ", "))
-	case Notice:
+	case Notice, Hint:
 		return "* " + Escape(l.Text)
 	case Problem:
 		return "! " + Escape(l.Text)

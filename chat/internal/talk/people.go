@@ -10,7 +10,6 @@ import (
 type person struct {
 	User
 	here      bool      // in the group of all users; otherwise only a message has come
-	silent    bool      // its node did not answer at the start
 	heard     time.Time // when it was first heard of
 	contested time.Time // somebody with a better right has the nick: this one is not shown to join before then
 	waited    bool      // the contest is over, and nothing came of it
@@ -36,7 +35,10 @@ func (t *Talk) came(u User) {
 	}
 	p.here = true
 	t.hold(p)
-	t.meet(p)
+	if t.waiting[p.Nick] {
+		delete(t.waiting, p.Nick)
+		t.do(Poke{p.ID})
+	}
 	t.appear(p)
 }
 
@@ -60,7 +62,6 @@ func (t *Talk) learn(u User) *person {
 	}
 	t.rev++
 	t.hold(p)
-	t.meet(p)
 	t.appear(p)
 	return p
 }
@@ -69,7 +70,7 @@ func (t *Talk) learn(u User) *person {
 func (t *Talk) hold(p *person) {
 	holder, ok := t.holder[p.Nick]
 	switch other := t.users[holder]; {
-	case p.Nick == t.self.Nick && t.self.Settled && t.self.Before(p.User):
+	case p.Nick == t.self.Nick: // one of us is about to lose it
 		t.contest(p)
 	case !ok || holder == p.ID || other == nil || !other.here:
 		t.holder[p.Nick] = p.ID

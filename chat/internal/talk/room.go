@@ -20,6 +20,7 @@ type room struct {
 	dropped int
 	// typed is when the others were last told that this user is writing.
 	typed time.Time
+	past  past
 	// shown are the members that were shown to be here, under which nick.
 	shown map[ID]string
 }
@@ -74,9 +75,14 @@ func (r *room) hold(ev Said) {
 	}
 }
 
+// holds says whether messages of somebody wait.
+func (r *room) holds(id ID) bool {
+	return slices.ContainsFunc(r.held, func(h heldBack) bool { return h.From.ID == id })
+}
+
 // holdLeave keeps the departure of somebody whose messages wait.
 func (r *room) holdLeave(id ID, lost bool) {
-	if slices.ContainsFunc(r.held, func(h heldBack) bool { return h.From.ID == id }) {
+	if r.holds(id) {
 		r.held = append(r.held, heldBack{Said: Said{From: User{ID: id}}, left: true, lost: lost})
 	}
 }
@@ -97,11 +103,15 @@ func (t *Talk) release(r *room) {
 	}
 	if r.dropped > 0 {
 		t.problem("%d messages came before the roster of %s and are lost", r.dropped, r.name)
+		r.dropped = 0
 	}
 }
 
 // utter shows a message to a room, and before it that its sender is there.
 func (t *Talk) utter(r *room, ev Said) {
+	if !t.fresh(ev) {
+		return
+	}
 	nick := t.nick(ev.From)
 	if p := t.users[ev.From.ID]; p != nil {
 		t.appearIn(r, p)
@@ -162,7 +172,8 @@ func (t *Talk) tryEnter(r *room) {
 			r.shown[id] = p.Nick
 		}
 	}
-	if t.phase == entering {
+	first := t.phase == entering
+	if first {
 		t.phase = open
 		t.show(Line{Kind: Connected, Nick: t.self.Nick, Node: t.self.ID.Node})
 	}
@@ -170,6 +181,13 @@ func (t *Talk) tryEnter(r *room) {
 	if len(t.preface) > 0 {
 		t.out = append(t.out, t.preface...)
 		t.preface = nil
+	}
+	if t.history {
+		if first {
+			t.openBox()
+		}
+		t.recall(r, pastShown, false)
+		return
 	}
 	t.release(r)
 }
@@ -229,7 +247,7 @@ func (t *Talk) leftOne(group string, id ID, lost bool) {
 	if r == nil {
 		return
 	}
-	if !r.entered {
+	if !r.entered || r.recalling() && r.holds(id) {
 		r.holdLeave(id, lost)
 		return
 	}
@@ -277,7 +295,7 @@ func (t *Talk) said(ev Said) {
 		// It speaks, so it is here: the news of it is on its way.
 		t.group(ev.Room)[ev.From.ID] = struct{}{}
 	}
-	if r.entered {
+	if r.entered && !r.recalling() {
 		t.utter(r, ev)
 	} else {
 		r.hold(ev)
@@ -296,7 +314,8 @@ func (t *Talk) sayHere(text string) {
 // say sends a message to a room, or to everybody when room is empty.
 func (t *Talk) say(room, text string) {
 	if t.fits(text) {
-		t.do(Say{Room: room, Text: text})
+		t.seq++
+		t.do(Say{Room: room, Text: text, Seq: t.seq})
 		t.paced()
 	}
 }
@@ -394,10 +413,6 @@ func (t *Talk) nodesCommand([]string) {
 	names := append(slices.Collect(maps.Keys(t.nodes)), t.self.ID.Node)
 	slices.Sort(names)
 	t.show(Line{Kind: List, Text: "nodes", Names: names})
-}
-
-func (t *Talk) historyCommand([]string) {
-	t.problem("no history: this mesh has no store node that keeps the messages of its rooms")
 }
 
 func (t *Talk) helpCommand([]string) {

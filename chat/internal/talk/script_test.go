@@ -47,7 +47,7 @@ var epoch = time.Unix(1_000_000_000, 0)
 // runScript runs the events of a script and returns it with the actions that they led to.
 func runScript(t *testing.T, script string) string {
 	var out strings.Builder
-	talk := New(Config{Self: User{ID: id("me"), Nick: "me"}, Room: "lobby", Now: epoch})
+	talk := New(Config{History: strings.HasPrefix(script, "# With a history"), Self: User{ID: id("me"), Nick: "me", Since: since(0)}, Room: "lobby", Now: epoch})
 	now := epoch
 	sc := bufio.NewScanner(strings.NewReader(script))
 	for sc.Scan() {
@@ -123,13 +123,27 @@ func printActions(out *strings.Builder, actions []Action) {
 		case Show:
 			fmt.Fprintln(out, a.Line.Format())
 		case Announce:
-			fmt.Fprintf(out, "  announce %s\n", userString(a.User))
+			fmt.Fprintf(out, "  announce %s\n", a.User.Nick)
 		case Tell:
 			fmt.Fprintf(out, "  tell %s %d %q\n", a.To.Node, a.Seq, a.Text)
 		case Confirm:
 			fmt.Fprintf(out, "  confirm %s %d\n", a.To.Node, a.Seq)
-		case Refuse:
-			fmt.Fprintf(out, "  refuse %s, held on %s, try %s\n", a.Nick, a.Holder.Node, a.Suggestion)
+		case ShowPast:
+			for _, l := range a.Lines {
+				fmt.Fprintf(out, "%s %s\n", l.Time.UTC().Format("15:04:05"), l.Format())
+			}
+		case Recall:
+			fmt.Fprintf(out, "  recall %+v\n", a)
+		case Open:
+			fmt.Fprintf(out, "  open %s after %d\n", a.Nick, a.After)
+		case Empty:
+			fmt.Fprintf(out, "  empty %s up to %d\n", a.Nick, a.UpTo)
+		case Store:
+			fmt.Fprintf(out, "  store %s %d %q\n", a.Nick, a.Seq, a.Text)
+		case Poke:
+			fmt.Fprintf(out, "  poke %s\n", a.To.Node)
+		case Claim:
+			fmt.Fprintf(out, "  claim %s\n", a.Nick)
 		default:
 			fmt.Fprintf(out, "  %s %q\n", strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", a), "talk.")), fmt.Sprint(a))
 		}
@@ -152,31 +166,25 @@ func id(s string) ID {
 	return ID{Node: node, Incarnation: 1, Num: num}
 }
 
-// user parses NICK[@NODE][:SINCE][:rREV][?]: since in seconds after the epoch, "?" not settled.
+// since is a version that is this many seconds behind that of the user's own nick.
+func since(seconds int) uint64 { return uint64(1_000_000 + seconds) }
+
+// user parses NICK[@NODE][:SINCE][:rREV]: since in seconds after the user's own nick.
 func user(s string) User {
-	s, claim := strings.CutSuffix(s, "?")
 	parts := strings.Split(s, ":")
 	nick, _, _ := strings.Cut(parts[0], "@")
-	u := User{ID: id(parts[0]), Nick: nick, Settled: !claim, Since: epoch.UnixNano() - int64(time.Hour)}
+	u := User{ID: id(parts[0]), Nick: nick, Since: since(-3600)}
 	for _, p := range parts[1:] {
 		if rev, ok := strings.CutPrefix(p, "r"); ok {
 			n, _ := strconv.Atoi(rev)
 			u.Rev = uint32(n)
 		} else if n, err := strconv.Atoi(p); err == nil {
-			u.Since = epoch.Add(time.Duration(n) * time.Second).UnixNano()
+			u.Since = since(n)
 		} else if nick, ok := strings.CutPrefix(p, "="); ok {
 			u.Nick = nick
 		}
 	}
 	return u
-}
-
-func userString(u User) string {
-	s := u.Nick
-	if !u.Settled {
-		s += "?"
-	}
-	return s
 }
 
 func users(s []string) (out []User) {
@@ -194,6 +202,15 @@ func ids(s []string) []ID {
 	return out
 }
 
+// kept parses PLACE:NICK:SEQ:TEXT, a message that was kept, and returns its place too.
+func kept(room, s string) (Past, uint64) {
+	parts := strings.SplitN(s, ":", 4)
+	place, _ := strconv.Atoi(parts[0])
+	seq, _ := strconv.Atoi(parts[2])
+	said := Said{From: user(parts[1]), Room: room, Text: parts[3], Seq: uint64(seq)}
+	return Past{Said: said, At: epoch.Add(time.Duration(place-1000) * time.Second)}, uint64(place)
+}
+
 // parseEvent parses "word arguments".
 func parseEvent(t *testing.T, s string) Event {
 	t.Helper()
@@ -207,8 +224,6 @@ func parseEvent(t *testing.T, s string) Event {
 			switch names := strings.Split(list, ","); name {
 			case "nodes":
 				ev.Nodes = names
-			case "silent":
-				ev.Silent = names
 			case "users":
 				ev.Users = users(names)
 			default:
@@ -216,11 +231,69 @@ func parseEvent(t *testing.T, s string) Event {
 			}
 		}
 		return ev
+	case "resynced":
+		ev := Resynced{Groups: map[string][]ID{}}
+		for _, a := range args {
+			name, list, _ := strings.Cut(a, "=")
+			if names := strings.Split(list, ","); name == "users" {
+				ev.Users = users(names)
+			} else {
+				ev.Groups[name] = ids(names)
+			}
+		}
+		return ev
+	case "recalled": // ROOM COUNT [again] PLACE:NICK:SEQ:TEXT …; or "none", or "failed"
+		n, _ := strconv.Atoi(args[1])
+		ev := Recalled{Recall: Recall{Room: args[0], Count: n}}
+		for _, a := range args[2:] {
+			switch a {
+			case "again":
+				ev.Again = true
+			case "none":
+				ev.None = true
+			case "failed":
+				ev.Failed = "the store nodes did not answer in time"
+			default:
+				var place uint64
+				ev.Past, place = append(ev.Past, Past{}), 0
+				ev.Past[len(ev.Past)-1], place = kept(args[0], a)
+				ev.Last = place
+				if ev.First == 0 {
+					ev.First = place
+				}
+			}
+		}
+		return ev
+	case "boxed":
+		var ev Boxed
+		for _, a := range args {
+			p, place := kept("", a)
+			ev.Past, ev.Last = append(ev.Past, p), place
+		}
+		return ev
+	case "stored":
+		seq, _ := strconv.Atoi(args[0])
+		return Stored{uint64(seq)}
+	case "unknown":
+		seq, _ := strconv.Atoi(args[0])
+		return Unknown{uint64(seq)}
+	case "mail":
+		return Mail{}
+	case "nicklost":
+		return NickLost{args[0], args[1]}
+	case "claimed":
+		return Claimed{args[0], since(5)}
+	case "taken":
+		return NotClaimed{args[0], true}
+	case "notclaimed":
+		return NotClaimed{args[0], false}
 	case "in":
 		if unquoted, err := strconv.Unquote(rest); err == nil {
 			rest = unquoted
 		}
 		return Input{rest}
+	case "older":
+		return Older{}
 	case "key":
 		return Keystroke{}
 	case "typing":
@@ -256,7 +329,13 @@ func parseEvent(t *testing.T, s string) Event {
 		if room == "all" {
 			room = ""
 		}
-		return Said{From: user(args[0]), Room: room, Text: text}
+		seq := uint64(0)
+		if n, after, ok := strings.Cut(text, "#"); ok { // "SEQ#text"
+			if v, err := strconv.Atoi(n); err == nil {
+				seq, text = uint64(v), after
+			}
+		}
+		return Said{From: user(args[0]), Room: room, Text: text, Seq: seq}
 	case "told":
 		seq, _ := strconv.Atoi(args[1])
 		return Told{From: user(args[0]), Seq: uint64(seq), Text: args[2]}

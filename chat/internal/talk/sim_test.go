@@ -19,6 +19,7 @@ type simMesh struct {
 	now   time.Time
 	nodes []*simNode
 	users []*simUser
+	clock uint64
 }
 
 type simNode struct {
@@ -40,6 +41,8 @@ type simUser struct {
 	watches bool
 	echoes  map[*simNode]bool // answers that are awaited
 	rooms   map[string]bool
+	nick    string // that is registered, empty for none
+	since   uint64
 	done    bool
 	refused bool
 	lines   []Line
@@ -69,6 +72,40 @@ func (m *simMesh) link(a, b *simNode) {
 	}
 	a.up(b)
 	b.up(a)
+	m.resolve(a, b)
+}
+
+// register gives a user a nick unless somebody within two steps has it. The real registry sees at least as far.
+func (m *simMesh) register(u *simUser, nick string) bool {
+	for _, other := range m.users {
+		if other.nick == nick && m.near(u.node, other.node) {
+			return false
+		}
+	}
+	m.clock++
+	u.nick, u.since = nick, m.clock
+	return true
+}
+
+func (m *simMesh) near(a, b *simNode) bool {
+	return a == b || a.peers[b] || slices.ContainsFunc(m.nodes, func(n *simNode) bool { return a.peers[n] && n.peers[b] })
+}
+
+// resolve takes the nicks that two nodes both have from those who registered them later.
+func (m *simMesh) resolve(a, b *simNode) {
+	for _, u := range a.users {
+		for _, v := range b.users {
+			if u.nick == "" || u.nick != v.nick {
+				continue
+			}
+			loser, winner := u, v
+			if u.since < v.since {
+				loser, winner = v, u
+			}
+			loser.nick = ""
+			loser.mailbox = append(loser.mailbox, NickLost{Nick: winner.nick, Node: winner.node.name})
+		}
+	}
 }
 
 func (n *simNode) up(peer *simNode) {
@@ -209,13 +246,18 @@ func (n *simNode) tell(to ID, ev Event) {
 	}
 }
 
-// start begins the chat of a user: it joins the users and makes a round trip to every node.
+// start begins the chat of a user: it registers the nick, joins the users and makes a round trip to every node.
 func (m *simMesh) start(n *simNode, nick string) *simUser {
 	u := &simUser{
 		node: n, id: ID{n.name, 1, uint64(len(m.users) + 1)}, echoes: map[*simNode]bool{}, rooms: map[string]bool{},
 	}
-	u.talk = New(Config{Self: User{ID: u.id, Nick: nick}, Room: "lobby", Now: m.now})
+	u.done = !m.register(u, nick)
+	u.refused = u.done
+	u.talk = New(Config{Self: User{ID: u.id, Nick: nick, Since: u.since}, Room: "lobby", Now: m.now})
 	m.users, n.users = append(m.users, u), append(n.users, u)
+	if u.done {
+		return u
+	}
 	u.joinGroup(Users)
 	for _, peer := range m.nodes {
 		if n.peers[peer] {
@@ -290,16 +332,19 @@ func (u *simUser) handle(ev Event) {
 			if group == "" {
 				group = Users
 			}
-			u.node.broadcast(group, Said{From: u.talk.Self(), Room: a.Room, Text: a.Text})
+			u.node.broadcast(group, Said{From: u.talk.Self(), Room: a.Room, Text: a.Text, Seq: a.Seq})
 		case Announce:
 			u.announce(a.User)
 		case Tell:
 			u.node.tell(a.To, Told{From: u.talk.Self(), Seq: a.Seq, Text: a.Text})
 		case Confirm:
 			u.node.tell(a.To, Confirmed{a.Seq})
-		case Refuse:
-			u.refused = true
-			u.quit()
+		case Claim:
+			if u.node.mesh.register(u, a.Nick) {
+				u.mailbox = append(u.mailbox, Claimed{a.Nick, u.since})
+			} else {
+				u.mailbox = append(u.mailbox, NotClaimed{a.Nick, true})
+			}
 		case Quit:
 			u.quit()
 		}
@@ -307,7 +352,7 @@ func (u *simUser) handle(ev Event) {
 }
 
 func (u *simUser) quit() {
-	u.done = true
+	u.done, u.nick = true, ""
 	for _, room := range slices.Sorted(maps.Keys(u.rooms)) {
 		u.leaveGroup(room)
 	}

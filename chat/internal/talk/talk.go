@@ -11,11 +11,13 @@ const Users = "[users]"
 
 // Config is what a Talk starts with.
 type Config struct {
-	// Self is the user: ID and Nick.
+	// Self is the user: ID, Nick and Since.
 	Self User
 	// Room is the first room.
 	Room string
-	// Now is when the nick is claimed.
+	// History says that there may be a history of rooms: somebody answers Recall, Open and Store.
+	History bool
+	// Now is the time.
 	Now time.Time
 }
 
@@ -23,11 +25,11 @@ type Config struct {
 type phase uint8
 
 const (
-	claiming phase = iota // the nick is claimed
-	entering              // the nick is ours, the first room is being entered
+	opening  phase = iota // the state of the mesh is awaited
+	entering              // the first room is being entered
 	open                  // the first line has been shown
 	ending                // no more input is taken
-	over                  // Quit or Refuse went out
+	over                  // Quit went out
 )
 
 // Talk is the chat of one user. Make it with New; give it every event with Handle, and a Tick at Wake.
@@ -35,8 +37,7 @@ type Talk struct {
 	self     User
 	commands []command
 	phase    phase
-	opened   bool      // the Opened event has come
-	openBy   time.Time // the first line comes by then
+	lost     *lostNick // the nick that another has kept, until there is a new one
 
 	groups map[string]map[ID]struct{} // who is in which room, as the mesh says
 	users  map[ID]*person             // who is a user
@@ -54,7 +55,16 @@ type Talk struct {
 
 	rooms  []*room // the rooms this user is in, the current one last
 	direct map[uint64]sent
-	seq    uint64
+	seq    uint64 // of what this user said last
+
+	history           bool               // there may be one
+	keeps             bool               // there is one, as far as is known
+	toldWhy, toldNone bool               // that there is none
+	known             map[known]struct{} // messages that have been shown
+	order             []known            // the same, as a ring
+	oldest            int                // of the ring
+	waiting           map[string]bool    // nicks for whom a direct message has been left
+	opened            uint64             // the place up to which the own ones have been shown
 
 	ripe    []*person // of tickPeople
 	preface []Action  // lines that came before the first one
@@ -64,12 +74,14 @@ type Talk struct {
 	out  []Action
 }
 
-// New returns the chat of one user. Its first event must be Opened, though hellos may come before it.
+// New returns the chat of one user, whose nick is registered. Its first event must be Opened, though messages may come
+// before it.
 func New(cfg Config) *Talk {
-	self := cfg.Self
-	self.Since, self.Settled = cfg.Now.UnixNano(), false
 	t := &Talk{
-		self:      self,
+		self:      cfg.Self,
+		history:   cfg.History,
+		known:     map[known]struct{}{},
+		waiting:   map[string]bool{},
 		commands:  commands(),
 		groups:    map[string]map[ID]struct{}{},
 		users:     map[ID]*person{},
@@ -92,9 +104,10 @@ func (t *Talk) Self() User { return t.self }
 func (t *Talk) Wake() time.Time { return t.wake }
 
 // Ready says that input may be given. It is not before the first line, not while a room is being entered, so that what a
-// script sends next is shown behind the roster, and not after too much of it. What is given all the same is taken.
+// script sends next is shown behind the roster, not while there is no nick, and not after too much of it. What is given
+// all the same is taken.
 func (t *Talk) Ready() bool {
-	return t.phase >= open && !t.now.Before(t.pause) && !slices.ContainsFunc(t.rooms, func(r *room) bool { return !r.entered })
+	return t.phase >= open && t.lost == nil && !t.now.Before(t.pause) && !slices.ContainsFunc(t.rooms, func(r *room) bool { return !r.entered || r.recalling() })
 }
 
 // Handle takes an event and returns what to do, in order. The slice is valid until the next call. now must not go back.
@@ -116,12 +129,22 @@ func (t *Talk) handle(ev Event) {
 	switch ev := ev.(type) {
 	case Opened:
 		t.open(ev)
+	case Resynced:
+		t.resync(ev)
+	case NickLost:
+		t.nickLost(ev)
+	case Claimed:
+		t.claimed(ev)
+	case NotClaimed:
+		t.notClaimed(ev)
 	case Input:
 		t.input(ev.Text)
 	case Switch:
 		t.makeCurrent(ev.Room)
 	case Keystroke:
 		t.keystroke()
+	case Older:
+		t.older()
 	case Typing:
 		t.typing(ev)
 	case TooLong:
@@ -156,6 +179,16 @@ func (t *Talk) handle(ev Event) {
 		t.told(ev)
 	case Confirmed:
 		delete(t.direct, ev.Seq)
+	case Stored:
+		t.stored(ev.Seq)
+	case Unknown:
+		t.unknown(ev.Seq)
+	case Mail:
+		t.openBox()
+	case Boxed:
+		t.boxed(ev)
+	case Recalled:
+		t.recalled(ev)
 	case Undelivered:
 		t.undelivered(ev.Seq, ev.Reason)
 	case Failed:
@@ -165,9 +198,6 @@ func (t *Talk) handle(ev Event) {
 
 // progress takes the steps that wait for a condition instead of an event.
 func (t *Talk) progress() {
-	if t.phase == claiming && t.opened {
-		t.claim()
-	}
 	for _, r := range t.rooms {
 		t.tryEnter(r)
 	}
@@ -182,12 +212,11 @@ func (t *Talk) progress() {
 // tick does what has become due, and finds out what is due next.
 func (t *Talk) tick() {
 	t.wake = time.Time{}
-	if t.phase < open && t.opened {
-		t.at(t.openBy)
-	}
+	t.tickNick()
 	t.tickNodes()
 	t.tickPeople()
 	t.tickDirect()
+	t.tickPast()
 	t.tickTyping()
 	t.tickFloods()
 	for _, r := range t.rooms {

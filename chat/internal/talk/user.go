@@ -32,21 +32,16 @@ type User struct {
 	ID ID
 	// Nick is the name to show. It obeys ValidNick, or the user is ignored.
 	Nick string
-	// Since is when the nick was claimed, in nanoseconds since 1970 by the user's own clock.
-	Since int64
+	// Since is the version of the nick's registration: of two that hold one nick after a partition, the lesser keeps it.
+	Since uint64
 	// Rev grows when anything here changes, so that what came with an old message loses.
 	Rev uint32
-	// Settled is false while the nick is only claimed: before the first line.
-	Settled bool
 	// Away is why the user is away, empty while they are here.
 	Away string
 }
 
-// Before says who of two users keeps a nick that both hold: a settled one before one that only claims it, then the
-// earlier claim, then the smaller ID. It is a strict order, the same on every node.
+// Before says which of two users with one nick is shown under it until the registry has decided: the earlier
+// registration, then the smaller ID. It is a strict order, the same on every node.
 func (u User) Before(v User) bool {
-	if u.Settled != v.Settled {
-		return u.Settled
-	}
 	return cmp.Or(cmp.Compare(u.Since, v.Since), u.ID.Compare(v.ID)) < 0
 }

@@ -77,12 +77,9 @@ func (t *Talk) View() View {
 	for name := range t.nodes {
 		v.Nodes = append(v.Nodes, NodeView{Name: name})
 	}
-	for name, g := range t.goneNodes {
-		if t.now.Sub(g.At) < goneLasts {
-			v.Nodes = append(v.Nodes, g)
-		} else {
-			delete(t.goneNodes, name)
-		}
+	t.forgetNodes()
+	for _, g := range t.goneNodes {
+		v.Nodes = append(v.Nodes, g)
 	}
 	slices.SortFunc(v.Nodes, func(a, b NodeView) int { return cmp.Compare(a.Name, b.Name) })
 	return v
