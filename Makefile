@@ -29,6 +29,7 @@ bench: ## run the benchmarks
 
 compare: build ## measure kith beside Erlang and plain NATS; needs erlang-base and erlang-runtime-tools
 	go run ./bench/compare
+	go run ./bench/compare -tls rpc send pg
 
 clean: ## remove what build made
 	rm -rf bin

@@ -10,7 +10,7 @@ import (
 
 // pages are what readers begin with.
 var pages = []string{
-	"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/command.md", "docs/security.md", "docs/performance.md", "docs/adr/README.md",
+	"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/chat.md", "docs/command.md", "docs/security.md", "docs/performance.md", "docs/adr/README.md",
 }
 
 func read(t *testing.T, path string) string {

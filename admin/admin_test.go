@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -27,11 +28,13 @@ type served struct {
 	groups  *pg.Groups
 	calls   *rpc.Server
 	stopped chan struct{}
+	// reloaded holds one for each call of kith.reload.
+	reloaded chan struct{}
 }
 
 func serve(t *testing.T, n *node.Node) served {
 	t.Helper()
-	s := served{stopped: make(chan struct{})}
+	s := served{stopped: make(chan struct{}), reloaded: make(chan struct{}, 1)}
 	var err error
 	if s.runtime, err = process.New(n); err != nil {
 		t.Fatal(err)
@@ -43,7 +46,11 @@ func serve(t *testing.T, n *node.Node) served {
 		t.Fatal(err)
 	}
 	stop := func() { close(s.stopped) }
-	if err := admin.Serve(admin.Config{Runtime: s.runtime, Groups: s.groups, Calls: s.calls, Stop: stop}); err != nil {
+	reload := func() error {
+		s.reloaded <- struct{}{}
+		return nil
+	}
+	if err := admin.Serve(admin.Config{Runtime: s.runtime, Groups: s.groups, Calls: s.calls, Stop: stop, Reload: reload}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -122,6 +129,31 @@ func TestServe(t *testing.T) {
 		info, err := rpc.Call[any, rpc.Info](ctx, b.calls, at, "kith.info", nil)
 		if err != nil || info.Counters["node"] == nil || info.Counters["process"] == nil || info.Counters["pg"] == nil {
 			t.Errorf("got %v, %v", info, err)
+		}
+		for part, counters := range info.Counters {
+			for name := range counters.(map[string]any) {
+				if name != strings.ToLower(name) {
+					t.Errorf("the counter %s of %s", name, part)
+				}
+			}
+		}
+	})
+	t.Run("reload", func(t *testing.T) {
+		ok, err := rpc.Call[any, bool](ctx, b.calls, at, admin.FuncReload, nil)
+		if err != nil || !ok || len(a.reloaded) != 1 {
+			t.Errorf("got %v, %v", ok, err)
+		}
+	})
+	t.Run("draining", func(t *testing.T) {
+		if err := m.Node(2).Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, caller := range []served{a, b} { // the node itself, and its peer
+			at := caller.calls.ID().Name
+			list, err := rpc.Call[any, []admin.NodeInfo](ctx, a.calls, at, admin.FuncNodes, nil)
+			if err != nil || list[0].Draining || !list[1].Draining {
+				t.Errorf("%s says %v, %v", at, list, err)
+			}
 		}
 	})
 	t.Run("stop", func(t *testing.T) {
@@ -203,5 +235,5 @@ func Example() {
 	// What kith nodes asks for:
 	list, err := rpc.Call[any, []admin.NodeInfo](ctx, calls, "a@127.0.0.1", admin.FuncNodes, nil)
 	fmt.Println(list, err)
-	// Output: [{a@127.0.0.1 visible}] <nil>
+	// Output: [{a@127.0.0.1 visible false}] <nil>
 }

@@ -27,9 +27,10 @@ type GlobalName struct {
 	Token uint64 `json:"token"`
 }
 
-// ServeGlobal registers kith.global with calls, beside what Serve registers, for a program that has global names. Errors:
-// those of rpc.Server.Register.
+// ServeGlobal registers kith.global with calls, and adds the counters of the names to what kith.info answers, beside what
+// Serve does, for a program that has global names. Errors: those of rpc.Server.Register.
 func ServeGlobal(calls *rpc.Server, names *global.Registry) error {
+	calls.SetInfo("global", func() any { return names.Stats() })
 	return rpc.Register(calls, FuncGlobal, func(_ context.Context, r GlobalRequest) ([]GlobalName, error) {
 		list := []GlobalName{}
 		for _, e := range names.Entries(string(r.Prefix)) {

@@ -17,6 +17,8 @@ type Report struct {
 	Addr string `json:"addr"`
 	// Visibility is "visible" or "hidden".
 	Visibility string `json:"visibility"`
+	// Draining says that it is about to leave.
+	Draining bool `json:"draining,omitempty"`
 	// TickMS is the interval of its ticks in milliseconds.
 	TickMS int64 `json:"tick_ms"`
 	// Routes is how many servers its broker has a route to, with those of hidden nodes.
@@ -38,6 +40,10 @@ type PeerReport struct {
 	// Connected says whether there is a session, and Routed whether there is a whole route for one.
 	Connected bool `json:"connected"`
 	Routed    bool `json:"routed"`
+	// Announced says that no route is to be expected: one of the two is a leaf node, or both are in an external cluster.
+	Announced bool `json:"announced,omitempty"`
+	// Draining says that it has said that it is about to leave.
+	Draining bool `json:"draining,omitempty"`
 	// UpMS is for how many milliseconds the session is up, and HeardMS how long ago its last sign of life was.
 	UpMS    int64 `json:"up_ms,omitempty"`
 	HeardMS int64 `json:"heard_ms,omitempty"`
@@ -64,12 +70,12 @@ type Refusal struct {
 func (s *server) report(context.Context, struct{}) (Report, error) {
 	from, now := s.node.Report(), time.Now()
 	r := Report{
-		Name: from.Self.Name, Addr: from.Addr, Visibility: visibility(s.node.Hidden()), TickMS: s.node.Tick().Milliseconds(),
+		Name: from.Self.Name, Addr: from.Addr, Visibility: visibility(s.node.Hidden()), Draining: from.Draining, TickMS: s.node.Tick().Milliseconds(),
 		Routes: from.Routes, Peers: []PeerReport{}, Refusals: []Refusal{}, Counters: from.Counters,
 	}
 	for _, p := range from.Peers {
 		peer := PeerReport{
-			Name: p.ID.Name, Visibility: visibility(p.Hidden), Addr: p.Addr, Connected: p.Connected, Routed: p.Routed,
+			Name: p.ID.Name, Visibility: visibility(p.Hidden), Addr: p.Addr, Connected: p.Connected, Routed: p.Routed, Announced: p.Announced, Draining: p.Draining,
 			RTTMicros: p.RTT.Microseconds(), Missed: p.Missed, Previous: p.Previous, EndedMS: ago(now, p.Ended),
 		}
 		if p.Connected {

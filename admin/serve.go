@@ -20,6 +20,7 @@ const (
 	FuncMembers   = "kith.members"
 	FuncBroadcast = "kith.broadcast"
 	FuncStop      = "kith.stop"
+	FuncReload    = "kith.reload"
 )
 
 // Config is what the functions look into. Runtime, Groups and Calls are required and belong to one node.
@@ -30,6 +31,9 @@ type Config struct {
 	// Stop is called, once or more, on a goroutine of its own, when somebody asks the node to leave. It should start the
 	// program's own way to its end, whose last step is node.Shutdown. Nil means node.Shutdown itself.
 	Stop func()
+	// Reload, if not nil, is what kith.reload does: to read anew what may change while the program runs, such as cookies and
+	// certificates. It is called on a goroutine of the call, and must be safe to call concurrently.
+	Reload func() error
 }
 
 // Serve registers the functions with cfg.Calls, and adds the counters of the node, its processes and its groups to what
@@ -39,7 +43,12 @@ func Serve(cfg Config) error {
 	cfg.Calls.SetInfo("node", func() any { return s.node.Counters() })
 	cfg.Calls.SetInfo("process", func() any { return cfg.Runtime.Stats() })
 	cfg.Calls.SetInfo("pg", func() any { return cfg.Groups.Stats() })
+	var reload error
+	if cfg.Reload != nil {
+		reload = rpc.Register(cfg.Calls, FuncReload, s.reload)
+	}
 	return errors.Join(
+		reload,
 		rpc.Register(cfg.Calls, FuncNodes, s.nodes),
 		rpc.Register(cfg.Calls, FuncGroups, s.groups),
 		rpc.Register(cfg.Calls, FuncMembers, s.members),
@@ -55,6 +64,8 @@ type NodeInfo struct {
 	Name string `json:"name"`
 	// Visibility is "visible" or "hidden".
 	Visibility string `json:"visibility"`
+	// Draining says that it is about to leave.
+	Draining bool `json:"draining,omitempty"`
 }
 
 // The values of NodeInfo.Visibility.
@@ -103,14 +114,22 @@ type server struct {
 
 // nodes lists this node and those it is connected to, by name.
 func (s *server) nodes(context.Context, struct{}) ([]NodeInfo, error) {
-	list := []NodeInfo{{Name: s.node.Name(), Visibility: visibility(s.node.Hidden())}}
+	list := []NodeInfo{{Name: s.node.Name(), Visibility: visibility(s.node.Hidden()), Draining: s.node.IsDraining()}}
 	for _, p := range s.node.Report().Peers {
 		if p.Connected {
-			list = append(list, NodeInfo{Name: p.ID.Name, Visibility: visibility(p.Hidden)})
+			list = append(list, NodeInfo{Name: p.ID.Name, Visibility: visibility(p.Hidden), Draining: p.Draining})
 		}
 	}
 	slices.SortFunc(list, func(a, b NodeInfo) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
+}
+
+// reload has the program read its secrets anew.
+func (s *server) reload(context.Context, struct{}) (bool, error) {
+	if err := s.Reload(); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 func visibility(hidden bool) string {

@@ -73,6 +73,25 @@ func BenchmarkSend(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
 }
 
+// BenchmarkSendLarge is one sender of messages of 1 MiB, which travel in parts.
+func BenchmarkSendLarge(b *testing.B) {
+	a, z := pair(b)
+	ez, ea := &echo{n: z}, &echo{n: a}
+	_, _ = z.Handle(node.ProtocolUser, ez), a.Handle(node.ProtocolUser, ea)
+	payload := make([]byte, 1<<20)
+	to := node.ID{Name: z.Name()}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(payload)))
+	for b.Loop() {
+		if err := a.Send(context.Background(), to, node.ProtocolUser, 0, payload); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for ez.count.Load() < uint64(b.N) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // BenchmarkRoundTrip is one caller: a frame there, a goroutine, a frame back.
 func BenchmarkRoundTrip(b *testing.B) {
 	a, z := pair(b)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -22,6 +23,8 @@ type mesh struct {
 	dir   string
 	start time.Time
 	procs []*proc
+	// program is what is run; empty means kith.
+	program string
 }
 
 // newMesh makes an empty data folder. At the end of the test it kills what is left, and prints what everybody wrote if
@@ -83,7 +86,7 @@ func (m *mesh) run(name string, args ...string) *proc {
 func (m *mesh) runBy(start func(*exec.Cmd) error, name string, args ...string) *proc {
 	m.t.Helper()
 	p := &proc{m: m, name: name, out: newTranscript(), err: newTranscript(), done: make(chan struct{})}
-	p.cmd = exec.Command(kith, args...)
+	p.cmd = exec.Command(cmp.Or(m.program, kith), args...)
 	p.cmd.Env, p.cmd.Dir = m.env(), m.dir
 	stdin, err1 := p.cmd.StdinPipe()
 	stdout, err2 := p.cmd.StdoutPipe()
@@ -190,13 +193,15 @@ func (p *proc) expect(want string, fits func(string) bool, d time.Duration) time
 	return e.at
 }
 
-// stderrMatch waits for a line on stderr.
-func (p *proc) stderrMatch(pattern string) {
+// stderrMatch waits for a line on stderr, and returns it.
+func (p *proc) stderrMatch(pattern string) string {
 	p.m.t.Helper()
 	re := regexp.MustCompile(pattern)
-	if _, _, ok := p.err.find(0, re.MatchString, time.Now().Add(patience)); !ok {
+	at, _, ok := p.err.find(0, re.MatchString, time.Now().Add(patience))
+	if !ok {
 		p.m.t.Fatalf("%s did not write a line like %q to stderr: %q", p.name, pattern, p.err.all())
 	}
+	return p.err.all()[at]
 }
 
 // never checks that the process has not written a line like this so far. Use it behind something that proves that the

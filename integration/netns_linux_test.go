@@ -55,7 +55,7 @@ func (m *netMesh) boot(host int, name string) *proc {
 		m.t.Fatal(err)
 	}
 	p := m.runBy(func(cmd *exec.Cmd) error {
-		cmd.Env = append(cmd.Env, "KITH_DATA_DIR="+dir)
+		cmd.Env = append(cmd.Env, "KITH_DATA_DIR="+dir, "KITH_LOG_LEVEL=info")
 		return h.start(cmd)
 	}, name, "chat", "--nick", name, "--name", name+"@mesh", "--tick", m.tick.String(), "--discover", "none",
 		"--cluster-listen", h.addr.String()+port, "--join", subnet+"1"+port, "--cookie", "a cookie for this network only")
@@ -177,6 +177,18 @@ func (m *netMesh) timesOut(since time.Time, list []way) {
 	m.after(since, list, timedOut, 3*m.tick, 5*m.tick)
 }
 
+// unheard checks the evidence of the only loss of a peer that a node has logged: four ticks, plus or minus one, after the last
+// frame heard.
+func (m *netMesh) unheard(node, peer int) {
+	m.t.Helper()
+	pattern := `nodedown .*evidence="nothing heard for (\S+): .* peer=` + m.at(peer).name + `@mesh`
+	line := m.at(node).stderrMatch(pattern)
+	silent, err := time.ParseDuration(regexp.MustCompile(pattern).FindStringSubmatch(line)[1])
+	if err != nil || silent < 3*m.tick || silent > 5*m.tick {
+		m.t.Errorf("%s logged %q, want silence for four ticks of %v", m.at(node).name, line, m.tick)
+	}
+}
+
 // ledger checks what each node has written since the mark about others that came and went, whole and in order: the
 // lines for the pairs, and nothing about anybody else.
 func (m *netMesh) ledger(list []way, lines ...string) {
@@ -271,8 +283,16 @@ func hostOf(addr string) int {
 	return int(ip[0])
 }
 
-// openFiles is how many files the process has open.
-func (p *proc) openFiles() int {
-	list, _ := os.ReadDir("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/fd")
-	return len(list)
+// openFiles is how many files the process has open, without those that are open for a moment only: what the broker
+// reads of /proc each second, and the list of peers while it is written.
+func (p *proc) openFiles() (n int) {
+	dir := "/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/fd/"
+	list, _ := os.ReadDir(dir)
+	for _, fd := range list {
+		target, err := os.Readlink(dir + fd.Name())
+		if err == nil && !strings.HasPrefix(target, "/proc/") && !strings.HasSuffix(target, ".temp") {
+			n++
+		}
+	}
+	return n
 }

@@ -61,8 +61,9 @@ func TestNetwork(t *testing.T) {
 		m := newNetMesh(t, 4, 0, netTick)
 		lossy := m.net.oneWay(2, 3, fault{cut: true})
 		m.timesOut(lossy, []way{{3, 2}})
-		// What n3 sends arrives until it waits for acknowledgements, and so may its goodbye.
-		m.after(lossy, []way{{2, 3}}, timedOut, 3*m.tick, 6*m.tick)
+		// What n3 sends still arrives until it waits for acknowledgements: four ticks after that.
+		m.after(lossy, []way{{2, 3}}, timedOut, 3*m.tick, patience)
+		m.unheard(2, 3)
 		m.partOf(1, 4)
 		if m.net.lostPackets(2, 3) == 0 || m.net.lostPackets(3, 2) != 0 {
 			t.Error("not the fault that was meant")

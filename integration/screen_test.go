@@ -22,6 +22,10 @@ type terminal struct {
 // terminal starts kith chat in a terminal of this size. The server of tmux belongs to the test and ends with it.
 func (m *mesh) terminal(nick string, width, height int, args ...string) *terminal {
 	m.t.Helper()
+	noColor := ""
+	if len(args) > 0 && args[0] == "NO_COLOR" {
+		noColor, args = "1", args[1:]
+	}
 	if _, err := exec.LookPath("tmux"); err != nil {
 		m.t.Skip("tmux is not installed")
 	}
@@ -30,7 +34,7 @@ func (m *mesh) terminal(nick string, width, height int, args ...string) *termina
 	for i, a := range command {
 		command[i] = "'" + a + "'"
 	}
-	tm.tmux("new-session", "-d", "-s", nick, "-x", itoa(width), "-y", itoa(height),
+	tm.tmux("new-session", "-d", "-s", nick, "-x", itoa(width), "-y", itoa(height), "-e", "NO_COLOR="+noColor,
 		strings.Join(command, " ")+" 2>"+tm.file("stderr")+"; echo $? >"+tm.file("status")+"; exec sleep 600")
 	m.t.Cleanup(func() {
 		if m.t.Failed() {
@@ -70,6 +74,13 @@ func (tm *terminal) write(text string) {
 	tm.keys("Enter")
 }
 
+// paste pastes a text, as a terminal does.
+func (tm *terminal) paste(text string) {
+	tm.m.t.Helper()
+	tm.tmux("set-buffer", text)
+	tm.tmux("paste-buffer", "-p", "-t", tm.name)
+}
+
 // screen is what is visible.
 func (tm *terminal) screen() string {
 	out, _ := tm.command("capture-pane", "-p", "-t", tm.name).Output()
@@ -92,7 +103,14 @@ func (tm *terminal) golden(name string) {
 		return regexp.MustCompile(`(● \S+) [0-9.]+ [µm]s`).ReplaceAllString(s, "$1 0 µs")
 	}
 	if *update {
-		if err := os.WriteFile(path, []byte(got()), 0o644); err != nil {
+		last := ""
+		tm.m.until("the screen stands still", func() bool {
+			time.Sleep(500 * time.Millisecond)
+			before := last
+			last = got()
+			return last == before
+		})
+		if err := os.WriteFile(path, []byte(last), 0o644); err != nil {
 			tm.m.t.Fatal(err)
 		}
 		return
@@ -132,7 +150,7 @@ func TestScreen(t *testing.T) {
 		bob := m.chat("bob")
 		alice := m.terminal("alice", 100, 20)
 		bob.line("* alice joined lobby")
-		alice.sees(`lobby: alice, bob`)
+		alice.golden("start")
 		bob.say("hello alice")
 		alice.sees(`bob: hello alice`)
 		alice.write("hello, this is from a terminal")
@@ -145,6 +163,14 @@ func TestScreen(t *testing.T) {
 		bob.line("* dev: bob")
 		alice.sees(`other rooms`)
 		alice.golden("conversation")
+
+		// What is completed and pasted is not sent before Enter.
+		alice.tmux("send-keys", "-t", "alice", "-l", "bo")
+		alice.keys("Tab")
+		alice.sees(`(?m)^> bob:$`)
+		alice.paste("one\ntwo\n\nthree")
+		alice.golden("paste")
+		alice.keys("C-c")
 
 		alice.keys("C-n")
 		alice.sees(`bob: just for you`)
@@ -166,19 +192,22 @@ func TestScreen(t *testing.T) {
 		alice.sees(`line 299`)
 		alice.keys("C-f")
 		alice.tmux("send-keys", "-t", "alice", "-l", "line 150")
-		alice.sees(`line 150`)
+		alice.golden("search")
 		alice.keys("Escape")
 		alice.sees(`scrolled back`)
 		alice.keys("C-End")
 		alice.sees(`line 299`)
 
-		// A smaller window.
-		alice.tmux("resize-window", "-t", "alice", "-x", "50", "-y", "12")
-		alice.sees(`(?m)^\d\d:\d\d bob: line 299$`)
-
+		// Another size, and bob dies while alice writes to him.
+		alice.tmux("resize-window", "-t", "alice", "-x", "40", "-y", "12")
+		alice.golden("narrow")
+		alice.tmux("send-keys", "-t", "alice", "-l", "half a sentence")
 		bob.kill()
-		alice.sees(`\* node down bob@127\.0\.0\.1`)
-		alice.sees(`\* bob left dev \(node down\)`)
+		alice.sees(`\* bob left dev`)
+		alice.tmux("resize-window", "-t", "alice", "-x", "100", "-y", "20")
+		alice.golden("killed")
+		alice.keys("Enter")
+		alice.sees(`alice: half a sentence`)
 		alice.write("/quit")
 		alice.gone(0)
 		if stderr := alice.read("stderr"); stderr != "" {
@@ -192,15 +221,29 @@ func TestScreen(t *testing.T) {
 		bob := m.chat("bob")
 		alice := m.terminal("alice", 80, 24)
 		alice.sees(`lobby: alice, bob|bob joined`)
-		text := filepath.Join(m.dir, "text")
-		if err := os.WriteFile(text, []byte("one\ntwo\n\nthree"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		alice.tmux("load-buffer", text)
-		alice.tmux("paste-buffer", "-p", "-t", "alice")
+		alice.paste("one\ntwo\n\nthree")
 		alice.sees(`three`)
 		alice.keys("Enter")
 		bob.lines("[lobby] alice: one", "[lobby] alice: two", "[lobby] alice: three")
+	})
+
+	t.Run("no_colour", func(t *testing.T) {
+		t.Parallel()
+		m := newMesh(t)
+		colours := regexp.MustCompile(`\x1b\[[0-9;]*\b[34][0-8]\b`)
+		styled := func(tm *terminal) string { return tm.tmux("capture-pane", "-e", "-p", "-t", tm.name) }
+		alice := m.terminal("alice", 80, 16)
+		alice.sees(`1 here`)
+		if s := styled(alice); !colours.MatchString(s) {
+			t.Errorf("no colours: %q", s)
+		}
+		bob := m.terminal("bob", 80, 16, "NO_COLOR")
+		bob.sees(`2 here`)
+		alice.write("bob: hello")
+		bob.sees(`alice: bob: hello`)
+		if s := styled(bob); colours.MatchString(s) || !strings.Contains(s, "\x1b[") {
+			t.Errorf("with NO_COLOR: %q", s)
+		}
 	})
 
 	t.Run("nick_taken", func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 func TestBenchUsage(t *testing.T) {
 	status, stdout, stderr := kith(t, "bench", "rpc", "weather")
-	if status != statusUsage || stdout != "" || !strings.Contains(stderr, "node, rpc, send, pg, global, chat") {
+	if status != statusUsage || stdout != "" || !strings.Contains(stderr, "node, rpc, send, pg, isolation, global, chat") {
 		t.Errorf("got %d, %q, %q", status, stdout, stderr)
 	}
 	if status, _, stderr := kith(t, "bench", "--tls=maybe"); status != statusUsage || !strings.Contains(stderr, "tls") {

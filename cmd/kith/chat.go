@@ -57,8 +57,12 @@ func (a *app) runChat(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
+	kept, err := chat.OpenHistory(r.node)
+	if err != nil {
+		return errors.Join(err, r.leave())
+	}
 	chatting := chat.Config{
-		Runtime: r.runtime, Groups: r.groups, Calls: r.calls,
+		Runtime: r.runtime, Groups: r.groups, Calls: r.calls, Names: r.names, History: kept,
 		In: a.stdin, Out: a.stdout, Err: a.stderr, Plain: cfg.Plain,
 		Nick: cfg.Nick, Room: cfg.Room, Log: log,
 	}

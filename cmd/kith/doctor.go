@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,8 +17,12 @@ import (
 	"github.com/kith-mesh/kith/rpc"
 )
 
-// doctorPatience is how long kith doctor waits for the report of one node.
-const doctorPatience = time.Second
+// doctorPatience is how long kith doctor waits for the report of one node, doctorShare how much longer for each node of the
+// mesh: it connects to all of them.
+const (
+	doctorPatience = time.Second
+	doctorShare    = 100 * time.Millisecond
+)
 
 // worryingTicks is how many missing ticks are a problem: one may be late on a busy host, four are the end of the session.
 const worryingTicks = 2
@@ -54,7 +59,11 @@ node of this host is in nobody's list.`,
 			if err := a.print(cfg, d, d.text); err != nil {
 				return err
 			}
-			if n := len(d.Problems); n > 0 {
+			switch n := len(d.Problems); n {
+			case 0:
+			case 1:
+				return errors.New("1 problem found")
+			default:
 				return fmt.Errorf("%d problems found", n)
 			}
 			return nil
@@ -75,7 +84,7 @@ func (q *query) diagnose(ctx context.Context) (diagnosis, error) {
 	var all sync.WaitGroup
 	for _, target := range targets {
 		all.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+			ctx, cancel := context.WithTimeout(ctx, doctorPatience+time.Duration(len(targets))*doctorShare)
 			defer cancel()
 			err := q.connect(ctx, target)
 			var r admin.Report
@@ -126,7 +135,7 @@ func compare(reports []admin.Report) (problems []string) {
 			if p.Connected && p.Missed >= worryingTicks {
 				problems = append(problems, fmt.Sprintf("%s misses %d ticks of %s", r.Name, p.Missed, p.Name))
 			}
-			if p.Connected && !p.Routed && p.Visibility == admin.Visible {
+			if p.Connected && !p.Routed && !p.Announced && p.Visibility == admin.Visible {
 				problems = append(problems, fmt.Sprintf("%s sees %s without a whole route to it", r.Name, p.Name))
 			}
 		}
@@ -177,11 +186,15 @@ func (d diagnosis) text() string {
 				fmt.Fprintf(&b, "  does not see %s: %s\n", p.Name, absence(p))
 				continue
 			}
-			fmt.Fprintf(&b, "  sees %s, %s, for %s, round trip %s, heard %s ago, %d missed ticks\n", p.Name, p.Visibility,
+			state := p.Visibility
+			if p.Draining {
+				state += ", about to leave"
+			}
+			fmt.Fprintf(&b, "  sees %s, %s, for %s, round trip %s, heard %s ago, %d missed ticks\n", p.Name, state,
 				lapse(p.UpMS), time.Duration(p.RTTMicros)*time.Microsecond, lapse(p.HeardMS), p.Missed)
 		}
 		for _, f := range r.Refusals {
-			fmt.Fprintf(&b, "  refused %s: %s (%d times)\n", strings.TrimSpace(f.Addr+" "+f.Name), f.Why, f.Seen)
+			fmt.Fprintf(&b, "  refused %s (%d times)\n", refusal(f.Addr, f.Name, f.Why), f.Seen)
 		}
 	}
 	for _, p := range d.Problems {

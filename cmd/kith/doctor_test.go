@@ -21,7 +21,7 @@ func TestDoctor_reads_reports(t *testing.T) {
 	outsider.Visibility, outsider.Connected, outsider.Routed = admin.Hidden, false, false
 	d := diagnosis{Nodes: []admin.Report{
 		{Name: "a@h", Addr: "10.0.0.1:7000", TickMS: 1000, Routes: 2, Peers: []admin.PeerReport{peer("b@h"), lost, outsider},
-			Refusals: []admin.Refusal{{Addr: "10.0.0.9:7000", Why: "wrong cookie", Seen: 3}}},
+			Refusals: []admin.Refusal{{Addr: "10.0.0.9:7000", Why: "wrong cookie", Seen: 3}, {Why: "10.0.0.8:50000: cookie differs", Seen: 2}}},
 		{Name: "b@h", Peers: []admin.PeerReport{half, peer("c@h")}},
 		{Name: "c@h", Peers: []admin.PeerReport{peer("b@h")}},
 	}}
@@ -40,6 +40,7 @@ func TestDoctor_reads_reports(t *testing.T) {
 		"  sees b@h, visible, for 1m1s, round trip 310µs, heard 200ms ago, 0 missed ticks",
 		"  does not see c@h: net_tick_timeout 12.3s ago, no route",
 		"  refused 10.0.0.9:7000: wrong cookie (3 times)",
+		"  refused 10.0.0.8:50000: cookie differs (2 times)",
 		"problem: " + want[0],
 	} {
 		if !strings.Contains(text, line+"\n") {

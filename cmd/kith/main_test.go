@@ -122,6 +122,7 @@ func TestUsage(t *testing.T) {
 		{"extra_argument", []string{"names", "x"}, 2, `error: "x" is one argument too many`},
 		{"bad_node_name", []string{"ping", "a b"}, 2, `error: bad node name "a b"`},
 		{"bad_function", []string{"call", "a", "a..b"}, 2, `error: bad function name "a..b"`},
+		{"negative_argument", []string{"call", "a", "kith.echo", "-1"}, 2, "an argument that begins with - is given behind --"},
 		{"bad_json", []string{"call", "a", "kith.echo", "{"}, 2, "JSON"},
 		{"bad_group", []string{"members", ""}, 2, "allowed: 1 to 255"},
 		{"nobody_nodes", []string{"nodes"}, 1, "error: no node is running"},
@@ -234,6 +235,26 @@ func TestShown(t *testing.T) {
 	} {
 		if got := shown(name); got != want {
 			t.Errorf("%q: got %s", name, got)
+		}
+	}
+}
+
+// TestFlagValuesComplete: the shell offers the words of flags that take one of a few, and files only where a file is meant.
+func TestFlagValuesComplete(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"node", "--mode", ""}, "embedded\nleaf\nexternal\n:4\n"},
+		{[]string{"node", "--mode", "l"}, "embedded\nleaf\nexternal\n:4\n"},
+		{[]string{"nodes", "--output", ""}, "text\njson\n:4\n"},
+		{[]string{"chat", "--log-format", ""}, "console\njson\n:4\n"},
+		{[]string{"node", "--tick", ""}, ":4\n"},
+		{[]string{"node", "--cookie-file", ""}, ":0\n"},
+	} {
+		status, stdout, _ := kith(t, append([]string{"__complete"}, c.args...)...)
+		if status != 0 || stdout != c.want {
+			t.Errorf("%q: status %d, %q", c.args, status, stdout)
 		}
 	}
 }

@@ -14,7 +14,8 @@ func (a *app) nodeCommand() *cobra.Command {
 		Use:   "node",
 		Short: "run a node until it is interrupted",
 		Long: `node runs a node of the mesh until SIGINT or SIGTERM, or until somebody asks it to leave (kith stop). It prints
-"ready NAME HOST:PORT" once its peers can reach it.`,
+"ready NAME HOST:PORT" once its peers can reach it. At SIGHUP, and when its function kith.reload is called, it reads cookies
+and certificates anew, without cutting anything that stands.`,
 		Example: `  kith node --name a
   kith node --name b@10.0.0.2 --cluster-listen 10.0.0.2:7000 --join 10.0.0.1:7000`,
 		Args:              takes(0, 0),
@@ -38,6 +39,13 @@ func (a *app) runNode(cmd *cobra.Command, _ []string) error {
 	r, err := start(ctx, cfg, name, log, stop)
 	if err != nil {
 		return interrupted(ctx, err)
+	}
+	r.secrets.onHangup(ctx)
+	if err := r.node.WaitReady(ctx); err != nil && ctx.Err() == nil {
+		return errors.Join(err, r.leave())
+	}
+	if ctx.Err() != nil {
+		return r.leave()
 	}
 	if _, err := fmt.Fprintf(a.stdout, "ready %s %s\n", r.node.Name(), r.node.Addr()); err != nil {
 		return errors.Join(err, r.leave())

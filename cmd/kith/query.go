@@ -68,11 +68,18 @@ func (a *app) startQuery(ctx context.Context, cfg config.Config) (*query, error)
 	if cfg.Name != "" {
 		name = fullName(cfg.Name)
 	}
-	nc, err := nodeConfig(cfg, name, a.logger(cfg, zerolog.WarnLevel))
+	secrets, err := loadCredentials(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	nc.Hidden, nc.AutoConnect, nc.Advertise = true, node.AutoNever, ""
+	if name, err = coveredName(cfg, secrets, name); err != nil {
+		return nil, err
+	}
+	nc, err := nodeConfig(cfg, secrets, name, a.logger(cfg, zerolog.WarnLevel))
+	if err != nil {
+		return nil, err
+	}
+	nc.Hidden, nc.AutoConnect, nc.Advertise, nc.LeafListen = true, node.AutoNever, "", ""
 	// A fixed port is that of the node which the same configuration is for.
 	if r, err := address.ParseListen(nc.Listen); err == nil && r.From == r.To {
 		nc.Listen = r.Host + ":0"
@@ -99,7 +106,7 @@ func (q *query) leave() {
 // somebody returns an error at once when it is certain that there is nobody to ask: the registry of this host is the
 // only way to find nodes, and holds none.
 func somebody(cfg config.Config) error {
-	if len(cfg.Join) > 0 || slices.ContainsFunc(cfg.Discover, func(s string) bool { return s != "local" && s != "none" }) {
+	if len(cfg.Join) > 0 || cfg.Mode != config.ModeEmbedded || slices.ContainsFunc(cfg.Discover, func(s string) bool { return s != "local" && s != "none" }) {
 		return nil
 	}
 	if slices.Contains(cfg.Discover, "local") {
@@ -182,7 +189,7 @@ func (q *query) hopes() bool {
 // nextVisible is a visible node that can be reached and was not asked yet.
 func (q *query) nextVisible(asked map[string]bool) (string, bool) {
 	for _, p := range q.node.Report().Peers {
-		if !p.Hidden && (p.Routed || p.Connected) && !asked[p.ID.Name] {
+		if !p.Hidden && (p.Reachable || p.Connected) && !asked[p.ID.Name] {
 			return p.ID.Name, true
 		}
 	}
@@ -203,6 +210,9 @@ func (q *query) connect(ctx context.Context, name string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, node.ErrNoNode):
+		if why := q.refused(name); why != "" {
+			return fmt.Errorf("%s did not become a peer: %s", name, why)
+		}
 		if e, found := q.entry(name); found {
 			return q.explain(fmt.Errorf("%s does not answer in time, though its process %d is there", name, e.PID))
 		}
@@ -240,9 +250,27 @@ func (q *query) explain(err error) error {
 func (q *query) refusals() string {
 	var why []string
 	for _, r := range q.node.Report().Refusals {
-		why = append(why, strings.TrimSpace(r.Addr+" "+r.Name)+": "+r.Why)
+		why = append(why, refusal(r.Addr, r.Name, r.Why))
 	}
 	return strings.Join(why, "; ")
+}
+
+// refused says why one node did not become a peer; it is empty when it was not refused.
+func (q *query) refused(name string) string {
+	for _, r := range q.node.Report().Refusals {
+		if r.Name == name {
+			return r.Why
+		}
+	}
+	return ""
+}
+
+// refusal says why a candidate did not become a peer. Of one that came by itself there may be neither address nor name.
+func refusal(addr, name, why string) string {
+	if who := strings.TrimSpace(addr + " " + name); who != "" {
+		return who + ": " + why
+	}
+	return why
 }
 
 // askVisible calls a function on visible nodes, one after another, until one of them can answer it: others may be

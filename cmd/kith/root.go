@@ -61,6 +61,7 @@ data-dir and KITH_DATA_DIR. A flag wins over the environment, that over the file
 	add(groupDo, a.callCommand(), a.multicallCommand(), a.castCommand(), a.broadcastCommand())
 	root.AddCommand(a.benchCommand(), a.benchRoleCommand(), a.versionCommand())
 	strict(root)
+	completeFlags(root)
 	return root
 }
 
@@ -124,6 +125,9 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 func flagError(cmd *cobra.Command, err error) error {
 	word, isUnknown := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !isUnknown {
+		if strings.HasPrefix(err.Error(), "unknown shorthand flag: ") {
+			return usagef("%w; an argument that begins with - is given behind --", err)
+		}
 		return &usageError{err}
 	}
 	var names []string

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 	"github.com/kith-mesh/kith/gateway"
 	"github.com/kith-mesh/kith/global"
 	"github.com/kith-mesh/kith/internal/address"
-	"github.com/kith-mesh/kith/internal/cookie"
 	"github.com/kith-mesh/kith/internal/version"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/pg"
@@ -39,12 +37,20 @@ type running struct {
 	groups  *pg.Groups
 	calls   *rpc.Server
 	names   *global.Registry
+	secrets *reloader
 }
 
 // start runs a node with all layers and with the functions that others may call; stop is called when one of them asks
 // the node to leave.
 func start(ctx context.Context, cfg config.Config, name string, log zerolog.Logger, stop func()) (*running, error) {
-	nc, err := nodeConfig(cfg, name, log)
+	secrets, err := loadCredentials(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	if name, err = coveredName(cfg, secrets, name); err != nil {
+		return nil, err
+	}
+	nc, err := nodeConfig(cfg, secrets, name, log)
 	if err != nil {
 		return nil, err
 	}
@@ -53,17 +59,25 @@ func start(ctx context.Context, cfg config.Config, name string, log zerolog.Logg
 	if nc.Store[name] != "" && !cfg.Given("cluster-listen") {
 		nc.Listen = "" // a store node listens where the list says
 	}
-	if nc.Clients, err = clientPort(cfg); err != nil {
+	reload := newReloader(cfg, secrets)
+	if nc.Clients, err = clientPort(cfg, reload); err != nil {
 		return nil, err
+	}
+	if cfg.ClientListen != "" && cfg.Mode == config.ModeExternal {
+		return nil, cfg.Reject("client-listen", errors.New("is not for the mode external: clients connect to that cluster"))
 	}
 	n, err := node.Start(ctx, nc)
 	if errors.Is(err, broker.ErrInsecure) {
-		return nil, cfg.Reject("client-listen", err) // the cluster port always has the cookie's TLS
+		return nil, cfg.Reject("client-listen", err) // the cluster port always has TLS
+	}
+	if errors.Is(err, broker.ErrCertificate) {
+		return nil, cfg.Reject("certificate", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	r, err := layers(n, stop)
+	reload.node, reload.log = n, n.Log()
+	r, err := layers(n, reload, stop)
 	if err != nil {
 		_ = n.Close()
 		return nil, err
@@ -72,8 +86,8 @@ func start(ctx context.Context, cfg config.Config, name string, log zerolog.Logg
 }
 
 // layers puts processes, groups and calls on a node.
-func layers(n *node.Node, stop func()) (*running, error) {
-	r := &running{node: n}
+func layers(n *node.Node, secrets *reloader, stop func()) (*running, error) {
+	r := &running{node: n, secrets: secrets}
 	var err error
 	if r.runtime, err = process.New(n); err != nil {
 		return nil, err
@@ -87,7 +101,7 @@ func layers(n *node.Node, stop func()) (*running, error) {
 	if r.calls, err = rpc.New(n); err != nil {
 		return nil, err
 	}
-	if err := admin.Serve(admin.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls, Stop: stop}); err != nil {
+	if err := admin.Serve(admin.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls, Stop: stop, Reload: secrets.reload}); err != nil {
 		return nil, err
 	}
 	if r.names, err = global.New(r.runtime); err != nil {
@@ -96,12 +110,24 @@ func layers(n *node.Node, stop func()) (*running, error) {
 	if err := admin.ServeGlobal(r.calls, r.names); err != nil {
 		return nil, err
 	}
+	if addr := n.LeafAddr(); addr != "" {
+		log := n.Log()
+		log.Info().Str("address", addr).Msg("leaf nodes may connect: kith node --mode leaf --servers ADDRESS")
+	}
 	if addr := n.ClientAddr(); addr != "" {
 		log := n.Log()
-		log.Info().Str("address", addr).Str("user", clientUser).Msg("NATS clients may connect, with the password in client-password of the data dir")
-		_, err = gateway.New(gateway.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls})
+		users := "client-password in the data dir, for the user " + clientUser
+		if secrets.cfg.ClientUsers != "" {
+			users = secrets.cfg.ClientUsers
+		}
+		log.Info().Str("address", addr).Str("users", users).Msg("NATS clients may connect")
+		g, err := gateway.New(gateway.Config{Runtime: r.runtime, Groups: r.groups, Calls: r.calls})
+		if err != nil {
+			return nil, err
+		}
+		r.calls.SetInfo("gateway", func() any { return g.Stats() })
 	}
-	return r, err
+	return r, nil
 }
 
 // leave takes the node out of the mesh in good order.
@@ -115,11 +141,8 @@ func leave(n *node.Node) error {
 
 // nodeConfig is the one place where the configuration becomes a node's. It has no data dir yet: without one the node
 // reserves no name and is in no registry, which is right for a query.
-func nodeConfig(cfg config.Config, name string, log zerolog.Logger) (node.Config, error) {
-	if err := unavailable(&cfg); err != nil {
-		return node.Config{}, err
-	}
-	secret, err := meshCookie(&cfg)
+func nodeConfig(cfg config.Config, secrets credentials, name string, log zerolog.Logger) (node.Config, error) {
+	rules, err := permissions(&cfg)
 	if err != nil {
 		return node.Config{}, err
 	}
@@ -129,47 +152,42 @@ func nodeConfig(cfg config.Config, name string, log zerolog.Logger) (node.Config
 	if err != nil {
 		return node.Config{}, cfg.Reject("discover", err)
 	}
-	return node.Config{
-		Name:      name,
-		Mesh:      cfg.Mesh,
-		Cookie:    secret,
-		Listen:    cfg.ClusterListen,
-		Advertise: cfg.Advertise,
-		Join:      cfg.Join,
-		Discovery: []discovery.Strategy{strategy},
-		Tick:      cfg.Tick,
-		Hidden:    cfg.Hidden,
-		Version:   version.Kith(),
-		Log:       log,
-	}, nil
+	nc := node.Config{
+		Name:       name,
+		Mode:       modes[cfg.Mode],
+		Servers:    cfg.Servers,
+		LeafListen: cfg.LeafListen,
+		Mesh:       cfg.Mesh,
+		Rules:      rules,
+		Listen:     cfg.ClusterListen,
+		Advertise:  cfg.Advertise,
+		Join:       cfg.Join,
+		Discovery:  []discovery.Strategy{strategy},
+		Tick:       cfg.Tick,
+		Hidden:     cfg.Hidden,
+		Version:    version.Kith(),
+		Log:        log,
+	}
+	secrets.configure(&nc)
+	return nc, nil
 }
 
-// unavailable refuses what the configuration knows and this version's nodes do not do yet, rather than ignoring it.
-func unavailable(cfg *config.Config) error {
-	missing := errors.New("is not available in this version")
-	switch {
-	case cfg.Mode != config.ModeEmbedded:
-		return cfg.Reject("mode", missing)
-	case cfg.LeafListen != "":
-		return cfg.Reject("leaf-listen", missing)
-	}
-	return nil
-}
-
-// meshCookie finds the secret of the mesh: given, in the file that is named, or in the data dir, where it is made on first
-// use.
-func meshCookie(cfg *config.Config) ([]byte, error) {
-	if cfg.Cookie != "" {
-		return []byte(cfg.Cookie), nil
-	}
-	if cfg.CookieFile != "" {
-		secret, err := cookie.Load(cfg.CookieFile)
+// permissions reads the rules.
+func permissions(cfg *config.Config) ([]node.Rule, error) {
+	rules := make([]node.Rule, 0, len(cfg.Permit))
+	for _, s := range cfg.Permit {
+		r, err := node.ParseRule(s)
 		if err != nil {
-			return nil, cfg.Reject("cookie-file", err)
+			return nil, cfg.Reject("permit", err)
 		}
-		return secret, nil
+		rules = append(rules, r)
 	}
-	return cookie.LoadOrCreate(filepath.Join(cfg.DataDir, "cookie"))
+	return rules, nil
+}
+
+// modes are the configuration's modes as the broker's.
+var modes = map[config.Mode]broker.Mode{
+	"": broker.Embedded, config.ModeEmbedded: broker.Embedded, config.ModeLeaf: broker.Leaf, config.ModeExternal: broker.External,
 }
 
 // fullName completes a checked NAME or NAME@HOST.
@@ -188,6 +206,25 @@ func nodeArgument(arg string) (string, error) {
 			address.NameRule, address.HostRule)
 	}
 	return full, nil
+}
+
+// coveredName is a name for a node whose name was not given, or the given one. With a certificate it must be one that this
+// is for: of the hosts that the certificate names, the first that will do.
+func coveredName(cfg config.Config, secrets credentials, name string) (string, error) {
+	if secrets.certificate == nil || secrets.certificate.Covers(name) == nil {
+		return name, nil
+	}
+	err := secrets.certificate.Covers(name)
+	if cfg.Given("name") {
+		return "", cfg.Reject("certificate", err)
+	}
+	short, _, _ := strings.Cut(name, "@")
+	for _, host := range secrets.certificate.Hosts() {
+		if other := short + "@" + host; secrets.certificate.Covers(other) == nil {
+			return other, nil
+		}
+	}
+	return "", cfg.Reject("certificate", fmt.Errorf("%w; give a name that it is for with --name", err))
 }
 
 // madeUpName is a node name that nobody else has: the prefix and six random characters.

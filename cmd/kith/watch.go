@@ -94,7 +94,7 @@ func (q *query) seek(ctx context.Context) {
 	again := map[node.ID]time.Time{} // when to try a node again
 	for {
 		for _, p := range q.node.Report().Peers {
-			if p.Hidden || p.Connected || !p.Routed || time.Now().Before(again[p.ID]) {
+			if p.Hidden || p.Connected || !p.Reachable || time.Now().Before(again[p.ID]) {
 				continue
 			}
 			again[p.ID] = time.Now().Add(watchRetry)

@@ -84,6 +84,10 @@ func (c *cache) follow(ctx context.Context, members *pg.Monitor) {
 			if !ok {
 				return
 			}
+			if ev.Kind == pg.Overflow { // some may have joined unnoticed: all get everything
+				all, _ := members.Resync()
+				ev = pg.Event{Kind: pg.Joined, PIDs: all[group]}
+			}
 			for _, pid := range ev.PIDs {
 				c.member(ctx, ev, pid)
 			}

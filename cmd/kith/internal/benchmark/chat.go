@@ -9,9 +9,18 @@ import (
 	"time"
 )
 
-// measureChat is the time from a line typed into one kith chat until another one prints it, 100 lines a second.
+// measureChat is two users of two kith chats, and a room full of people.
 func measureChat(t *turn) error {
-	const lines, pause = 500, 10 * time.Millisecond
+	if err := measurePair(t); err != nil {
+		return err
+	}
+	t.say("two users: done")
+	return measureCrowd(t)
+}
+
+// measurePair is the time from a line typed into one kith chat until another one prints it, 100 lines a second.
+func measurePair(t *turn) error {
+	lines, pause := t.many(500), 10*time.Millisecond
 	writer, in, err := t.kithChat("ann")
 	if err != nil {
 		return err
@@ -22,11 +31,11 @@ func measureChat(t *turn) error {
 		return err
 	}
 	defer reader.end()
-	go func() { _, _ = io.Copy(io.Discard, writer.out) }()
+	writer.handle(func(*bufio.Reader) {})
 	got := make(chan time.Time, lines)
 	met := make(chan struct{})
 	failed := make(chan error, 1)
-	go func() { failed <- follow(reader.out, met, got) }()
+	reader.handle(func(out *bufio.Reader) { failed <- follow(out, met, got) })
 	// Until the first of them arrives the two may not know each other.
 	for hello := true; hello; {
 		if _, err := io.WriteString(in, "hello\n"); err != nil {

@@ -16,10 +16,12 @@ const (
 	lives = 15
 	// idle is how long a node is left alone before its memory is read.
 	idle = 3 * time.Second
-	// crowd is how many nodes start at once.
-	crowd = 50
-	// crowdPatience bounds how long their mesh is waited for.
-	crowdPatience = 45 * time.Second
+	// starters are how many nodes start at once.
+	starters = 50
+	// quickStarters are how many where all is to be quick.
+	quickStarters = 5
+	// formPatience bounds how long their mesh is waited for.
+	formPatience = 45 * time.Second
 )
 
 // measureNode is the start, the death and the memory of kith node, and the forming of a mesh of many.
@@ -34,7 +36,7 @@ func measureNode(t *turn) error {
 	m := t.here.node.Monitor()
 	defer m.Close()
 	var up, down []time.Duration
-	for i := range lives {
+	for i := range t.times(lives) {
 		begin := time.Now()
 		p, err := t.kithNode(fmt.Sprint("n", i))
 		if err != nil {
@@ -69,7 +71,7 @@ func measureNode(t *turn) error {
 	t.say("starts and deaths: done")
 	t.figures["boot_to_nodeup_p50_ms"] = quantile(up, 0.5, time.Millisecond)
 	t.figures["nodedown_kill_p50_ms"] = quantile(down, 0.5, time.Millisecond)
-	return t.crowd()
+	return t.formMesh()
 }
 
 // kithNode starts kith node in this mesh.
@@ -99,7 +101,7 @@ func await(ctx context.Context, m *node.Monitor) (node.Event, error) {
 // idle reads the resident memory of a node that has nothing to do.
 func (t *turn) idle(p *process) error {
 	select {
-	case <-time.After(idle):
+	case <-time.After(t.pace(idle)):
 	case <-t.ctx.Done():
 		return t.ctx.Err()
 	}
@@ -119,18 +121,22 @@ func (t *turn) idle(p *process) error {
 	return nil
 }
 
-// crowd is how long many nodes that start at once take until each sees all the others.
-func (t *turn) crowd() error {
+// formMesh is how long many nodes that start at once take until each sees all the others.
+func (t *turn) formMesh() error {
 	t.here.close()
 	t.here = nil
 	var err error
 	if t.Dir, err = os.MkdirTemp(t.Dir, "crowd-"); err != nil { // nobody of before is listed there
 		return err
 	}
+	count := starters
+	if t.Quick {
+		count = quickStarters
+	}
 	begin := time.Now()
-	for i := range crowd {
+	for i := range count {
 		j := t.job
-		j.Topic, j.Name, j.Peers = "", fmt.Sprintf("m%d@127.0.0.1", i), crowd-1
+		j.Topic, j.Name, j.Peers = "", fmt.Sprintf("m%d@127.0.0.1", i), count-1
 		w, err := launch(t.ctx, t.Program, j, t.log)
 		if err != nil {
 			return err
@@ -143,15 +149,15 @@ func (t *turn) crowd() error {
 		}
 		t.workers = nil
 	}()
-	formed := make(chan error, crowd)
+	formed := make(chan error, count)
 	for _, w := range t.workers {
 		go func() {
 			var ready bool
 			formed <- w.read(&ready)
 		}()
 	}
-	late := time.After(crowdPatience)
-	for i := range crowd {
+	late := time.After(formPatience)
+	for i := range count {
 		select {
 		case err := <-formed:
 			if err != nil {
@@ -159,11 +165,14 @@ func (t *turn) crowd() error {
 			}
 		case <-late:
 			// A machine that does not get there is no reason to throw away the rest; the figure is absent.
-			t.say("%d of %d nodes that started at once see all others after %v", i, crowd, crowdPatience)
+			t.say("%d of %d nodes that started at once see all others after %v", i, count, formPatience)
 			return nil
 		}
 	}
-	t.say("%d at once: done", crowd)
+	t.say("%d at once: done", count)
+	if t.Quick {
+		return nil
+	}
 	t.figures["full_mesh_50_ms"] = float64(time.Since(begin)) / float64(time.Millisecond)
 	return nil
 }

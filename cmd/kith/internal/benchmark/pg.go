@@ -71,12 +71,12 @@ func (t *turn) broadcasts() error {
 	}
 	var kith, bare []float64
 	payload := make([]byte, payloadSize)
-	for round := range rounds + 1 {
-		a, err := flow.run(700*time.Millisecond, payload)
+	for round := range t.times(rounds) + 1 {
+		a, err := flow.run(t.pace(700*time.Millisecond), payload)
 		if err != nil {
 			return err
 		}
-		b, err := t.broadcastFor(700*time.Millisecond, s, payload, each, 0)
+		b, err := t.broadcastFor(t.pace(700*time.Millisecond), s, payload, each, 0)
 		if err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func (t *turn) joinVisible() error {
 		}
 	}
 	var joined []time.Duration
-	for begin := time.Now(); time.Since(begin) < 2*time.Second; {
+	for begin := time.Now(); time.Since(begin) < t.pace(2*time.Second); {
 		at := time.Now()
 		if err := turn(); err != nil {
 			return err
@@ -167,14 +167,14 @@ func (t *turn) joinVisible() error {
 
 // joins is one process that joins group after group, until all three nodes see them all.
 func (t *turn) joins() error {
-	const count = 50_000
+	count := t.many(50_000)
 	groups := make([]string, count)
 	for i := range groups {
 		groups[i] = fmt.Sprint("group", i)
 	}
 	pid := t.here.spawn()
 	var rates []float64
-	for round := range rounds {
+	for round := range t.times(rounds) {
 		name := fmt.Sprint("joins", round)
 		s, err := t.scope(name)
 		if err != nil {
@@ -191,7 +191,7 @@ func (t *turn) joins() error {
 				return err
 			}
 		}
-		rates = append(rates, count/time.Since(begin).Seconds())
+		rates = append(rates, float64(count)/time.Since(begin).Seconds())
 		if err := t.stopScope(name); err != nil {
 			return err
 		}
@@ -219,8 +219,8 @@ func (t *turn) fanout() error {
 		return err
 	}
 	var rates []float64
-	for round := range rounds + 1 {
-		rate, err := t.broadcastFor(time.Second, s, make([]byte, payloadSize), each, each, others[0])
+	for round := range t.times(rounds) + 1 {
+		rate, err := t.broadcastFor(t.pace(time.Second), s, make([]byte, payloadSize), each, each, others[0])
 		if err != nil {
 			return err
 		}

@@ -22,10 +22,39 @@ type job struct {
 	// Peers is how many peers a worker waits for before it says that it is ready.
 	Peers     int
 	Name      string
+	Mesh      string
 	Dir       string
 	Cookie    []byte
 	Plaintext bool
 	Program   string
+	// Store are the store nodes of the mesh, if it has any.
+	Store map[string]string
+	// Quick measures for a tenth of the time.
+	Quick bool
+}
+
+// pace is how long something that usually takes d is done.
+func (j *job) pace(d time.Duration) time.Duration {
+	if j.Quick {
+		return d / 10
+	}
+	return d
+}
+
+// many is how many there are of what usually comes in n.
+func (j *job) many(n int) int {
+	if j.Quick {
+		return n / 10
+	}
+	return n
+}
+
+// times is how often something that is usually done n times is done: an odd number, for the median.
+func (j *job) times(n int) int {
+	if j.Quick {
+		return n/10 | 1
+	}
+	return n
 }
 
 // Serve plays the role that the first line of in describes, and writes its result to out as a line of JSON.
@@ -74,14 +103,16 @@ type report struct {
 
 var topics = map[string]func(*turn) error{
 	"node": measureNode, "rpc": measureRPC, "send": measureSend, "pg": measureGroups, "global": measureGlobal, "chat": measureChat,
+	"isolation": measureIsolation,
 }
 
 // process is a process that was started with a job.
 type process struct {
-	cmd  *exec.Cmd
-	in   io.Closer
-	out  *bufio.Reader
-	done chan error
+	cmd *exec.Cmd
+	in  io.Closer
+	out *bufio.Reader
+	// drained is closed when the goroutine that handle started has read all; nil if there is none.
+	drained chan struct{}
 }
 
 // launch starts the program in a role.
@@ -112,7 +143,7 @@ func execute(ctx context.Context, log io.Writer, program string, args ...string)
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
-	return &process{cmd: cmd, in: in, out: bufio.NewReader(out), done: make(chan error, 1)}, in, nil
+	return &process{cmd: cmd, in: in, out: bufio.NewReader(out)}, in, nil
 }
 
 // read reads one line of JSON.
@@ -138,8 +169,22 @@ func (p *process) end() {
 	_ = p.in.Close()
 	late := time.AfterFunc(endPatience, func() { _ = p.cmd.Process.Kill() })
 	defer late.Stop()
-	_, _ = io.Copy(io.Discard, p.out)
+	if p.drained != nil {
+		<-p.drained
+	} else {
+		_, _ = io.Copy(io.Discard, p.out)
+	}
 	_ = p.cmd.Wait()
+}
+
+// handle has a goroutine of its own read what the process prints, with f until that returns, and then to the end.
+func (p *process) handle(f func(out *bufio.Reader)) {
+	p.drained = make(chan struct{})
+	go func() {
+		defer close(p.drained)
+		f(p.out)
+		_, _ = io.Copy(io.Discard, p.out)
+	}()
 }
 
 // turn is one topic being measured.
@@ -157,13 +202,9 @@ func (t *turn) say(format string, args ...any) { fmt.Fprintf(t.log, t.Topic+": "
 // start makes this process a node, and starts the workers that are named.
 func (t *turn) start(names ...string) error {
 	for _, name := range names {
-		j := t.job
-		j.Topic, j.Name, j.Peers = "", name, len(names)
-		w, err := launch(t.ctx, t.Program, j, t.log)
-		if err != nil {
+		if err := t.launch(name, len(names)); err != nil {
 			return err
 		}
-		t.workers = append(t.workers, w)
 	}
 	var err error
 	if t.here, err = t.job.start(t.ctx); err != nil {
@@ -179,6 +220,26 @@ func (t *turn) start(names ...string) error {
 		}
 	}
 	return nil
+}
+
+// launch starts a worker.
+func (t *turn) launch(name string, peers int) error {
+	j := t.job
+	j.Topic, j.Name, j.Peers = "", name, peers
+	w, err := launch(t.ctx, t.Program, j, t.log)
+	if err == nil {
+		t.workers = append(t.workers, w)
+	}
+	return err
+}
+
+// hire starts one more worker, and waits until it is ready.
+func (t *turn) hire(name string, peers int) error {
+	if err := t.launch(name, peers); err != nil {
+		return err
+	}
+	var ready bool
+	return t.workers[len(t.workers)-1].read(&ready)
 }
 
 // close ends what start started.

@@ -37,32 +37,32 @@ func measureRPC(t *turn) error {
 		times  []time.Duration
 		rates  []float64
 	}{{prefix: raw, call: echo}, {call: call("b@127.0.0.1")}}
-	for round := range rounds + 1 {
+	for round := range t.times(rounds) + 1 {
 		for i := range sides {
 			side := &sides[i]
 			if round == 0 {
-				if _, err := parallel(callers, warmUp, side.call); err != nil {
+				if _, err := parallel(callers, t.pace(warmUp), side.call); err != nil {
 					return err
 				}
 				continue
 			}
-			if side.times, err = timed(side.times, 500*time.Millisecond, side.call); err != nil {
+			if side.times, err = timed(side.times, t.pace(500*time.Millisecond), side.call); err != nil {
 				return err
 			}
-			rate, err := parallel(callers, 800*time.Millisecond, side.call)
+			rate, err := parallel(callers, t.pace(800*time.Millisecond), side.call)
 			if err != nil {
 				return err
 			}
 			side.rates = append(side.rates, rate)
 		}
-		t.say("round %d of %d", round, rounds)
+		t.say("round %d of %d", round, t.times(rounds))
 	}
 	for _, side := range sides {
 		t.figures[side.prefix+"rpc_remote_p50_us"] = quantile(side.times, 0.50, time.Microsecond)
 		t.figures[side.prefix+"rpc_remote_p99_us"] = quantile(side.times, 0.99, time.Microsecond)
 		t.figures[side.prefix+"rpc_parallel_per_s"] = median(side.rates)
 	}
-	local, err := timed(nil, time.Second, call("a@127.0.0.1"))
+	local, err := timed(nil, t.pace(time.Second), call("a@127.0.0.1"))
 	t.figures["rpc_local_p50_us"] = quantile(local, 0.50, time.Microsecond)
 	return err
 }

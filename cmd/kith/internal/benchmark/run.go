@@ -15,7 +15,7 @@ import (
 )
 
 // Topics lists what can be measured, in the order in which it is done.
-func Topics() []string { return []string{"node", "rpc", "send", "pg", "global", "chat"} }
+func Topics() []string { return []string{"node", "rpc", "send", "pg", "isolation", "global", "chat"} }
 
 // topicPatience bounds one topic: a mesh that hangs must not hang the command.
 const topicPatience = 90 * time.Second
@@ -52,8 +52,14 @@ var order = []string{
 	"rpc_remote_p50_us", "rpc_remote_p99_us", "rpc_parallel_per_s", "rpc_local_p50_us",
 	"send_remote_per_s", "send_local_ns", "spawn_ns",
 	"pg_broadcast_deliveries_per_s", "pg_join_visible_p50_us", "pg_joins_per_s", "pg_fanout_deliveries_per_s",
-	"global_register_p50_us", "global_registers_per_s", "global_whereis_ns",
-	"chat_p99_ms",
+	"isolation_idle_p99_us", "isolation_stream_bytes_per_s",
+	"isolation_slow_p99_us", "isolation_slow_ratio", "isolation_slow_sender_p99_us", "isolation_slow_sender_ratio",
+	"isolation_stream_p99_us", "isolation_stream_ratio", "isolation_stream_sender_p99_us", "isolation_stream_sender_ratio",
+	"isolation_frozen_p99_us", "isolation_frozen_ratio", "isolation_frozen_sender_p99_us", "isolation_frozen_sender_ratio",
+	"global_register_p50_us", "global_visible_p99_ms", "global_registers_per_s", "global_whereis_ns",
+	"global_100k_on_5_ms", "global_100k_heap_mb", "global_kill_ms", "global_reform_ms",
+	"global_quorum_register_p50_us", "global_quorum_confirmed_p50_us", "global_quorum_registers_per_s", "global_quorum_whereis_ns",
+	"chat_p99_ms", "chat_crowd_p50_ms", "chat_crowd_p99_ms", "chat_crowd_deliveries_per_s",
 }
 
 // Options say what to measure.
@@ -62,6 +68,8 @@ type Options struct {
 	Topics []string
 	// Plaintext leaves TLS off the routes.
 	Plaintext bool
+	// Quick measures for a tenth of the time: it shows that all works, and the figures are rough.
+	Quick bool
 	// Program is the command line of the kith command itself, without arguments.
 	Program string
 	// Progress takes lines that say what is being done, and the log of the processes.
@@ -107,7 +115,8 @@ func (o *Options) measure(ctx context.Context, topic string) (Figures, error) {
 		return nil, err
 	}
 	p, err := launch(ctx, o.Program, job{
-		Topic: topic, Name: "a@127.0.0.1", Dir: dir, Cookie: secret, Plaintext: o.Plaintext, Program: o.Program,
+		Topic: topic, Name: "a@127.0.0.1", Mesh: "bench", Dir: dir, Cookie: secret, Plaintext: o.Plaintext, Program: o.Program,
+		Quick: o.Quick,
 	}, o.Progress)
 	if err != nil {
 		return nil, err

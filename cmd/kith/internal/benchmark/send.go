@@ -27,19 +27,19 @@ func measureSend(t *turn) error {
 	}
 	var kith, bare []float64
 	payload := make([]byte, payloadSize)
-	for round := range rounds + 1 {
-		a, err := flow.run(time.Second, payload)
+	for round := range t.times(rounds) + 1 {
+		a, err := flow.run(t.pace(time.Second), payload)
 		if err != nil {
 			return err
 		}
-		b, err := t.sendFor(time.Second, worker, pid, payload)
+		b, err := t.sendFor(t.pace(time.Second), worker, pid, payload)
 		if err != nil {
 			return err
 		}
 		if round > 0 { // the first one warms up
 			bare, kith = append(bare, a), append(kith, b)
 		}
-		t.say("round %d of %d", round, rounds)
+		t.say("round %d of %d", round, t.times(rounds))
 	}
 	t.figures["send_remote_per_s"], t.figures[raw+"send_remote_per_s"] = median(kith), median(bare)
 	t.figures["send_local_ns"] = t.sendLocal()
@@ -70,9 +70,9 @@ func (t *turn) sendFor(d time.Duration, worker string, pid procs.PID, payload []
 
 // sendLocal is nanoseconds for each message to a process of this node that keeps up.
 func (t *turn) sendLocal() float64 {
-	const count = 500_000
+	count := t.many(500_000)
 	var list []float64
-	for range rounds {
+	for range t.times(rounds) {
 		var done sync.WaitGroup
 		done.Add(1)
 		pid := t.here.rt.Spawn(func(self *procs.Process) error {
@@ -90,16 +90,16 @@ func (t *turn) sendLocal() float64 {
 			_ = t.here.rt.Send(context.Background(), pid, payload)
 		}
 		done.Wait()
-		list = append(list, float64(time.Since(begin))/count)
+		list = append(list, float64(time.Since(begin))/float64(count))
 	}
 	return median(list)
 }
 
 // spawns is nanoseconds to start a process and have it end.
 func (t *turn) spawns() float64 {
-	const count = 100_000
+	count := t.many(100_000)
 	var list []float64
-	for range rounds {
+	for range t.times(rounds) {
 		var done sync.WaitGroup
 		done.Add(count)
 		begin := time.Now()
@@ -107,7 +107,7 @@ func (t *turn) spawns() float64 {
 			t.here.rt.Spawn(func(*procs.Process) error { done.Done(); return nil })
 		}
 		done.Wait()
-		list = append(list, float64(time.Since(begin))/count)
+		list = append(list, float64(time.Since(begin))/float64(count))
 	}
 	return median(list)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kith-mesh/kith/discovery"
 	"github.com/kith-mesh/kith/global"
+	"github.com/kith-mesh/kith/internal/crowd"
 	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/pg"
 	procs "github.com/kith-mesh/kith/process"
@@ -22,14 +23,18 @@ type site struct {
 	calls  *rpc.Server
 	names  *global.Registry
 	raw    *rawSite
+	seen   sightings
 	sinks  sinks
+	load   load
+	// audience is the users of the chat on this node, nil for none.
+	audience *crowd.Crowd
 }
 
 // start starts a node as kith node does.
 func (j job) start(ctx context.Context) (*site, error) {
 	n, err := node.Start(ctx, node.Config{
-		Name: j.Name, Mesh: "bench", Cookie: j.Cookie, Plaintext: j.Plaintext,
-		DataDir: j.Dir, Discovery: []discovery.Strategy{discovery.Local(j.Dir)},
+		Name: j.Name, Mesh: j.Mesh, Cookie: j.Cookie, Plaintext: j.Plaintext,
+		DataDir: j.Dir, Discovery: []discovery.Strategy{discovery.Local(j.Dir)}, Store: j.Store,
 	})
 	if err != nil {
 		return nil, err
@@ -59,6 +64,8 @@ func (s *site) equip() (err error) {
 }
 
 func (s *site) close() {
+	s.disperse()
+	s.load.stop()
 	s.raw.close()
 	_ = s.node.Close()
 }

@@ -73,9 +73,23 @@ func (s *site) serve() error {
 		rpc.Register(s.calls, "bench.names", func(ctx context.Context, want int) (bool, error) {
 			return true, wait(ctx, func() bool { return s.names.Stats().Names == want })
 		}),
+		rpc.Register(s.calls, "bench.sightings", func(_ context.Context, prefix string) (bool, error) {
+			s.seen.watch(s.names, prefix)
+			return true, nil
+		}),
+		rpc.Register(s.calls, "bench.seen", func(ctx context.Context, count int) (map[string]int64, error) {
+			err := wait(ctx, func() bool { return s.seen.count() == count })
+			return s.seen.all(), err
+		}),
+		rpc.Register(s.calls, "bench.heap", func(context.Context, int) (float64, error) { return heap(), nil }),
 		rpc.Register(s.calls, "bench.register", func(ctx context.Context, r registration) (bool, error) {
 			return true, s.register(ctx, r)
 		}),
+		rpc.Register(s.calls, "bench.calls", s.timeCalls),
+		rpc.Register(s.calls, "bench.load", func(_ context.Context, w loadWish) (bool, error) { return true, s.startLoad(w) }),
+		rpc.Register(s.calls, "bench.unload", func(context.Context, int) (int64, error) { return s.load.stop(), nil }),
+		rpc.Register(s.calls, "bench.gather", s.gather),
+		rpc.Register(s.calls, "bench.speak", s.speak),
 		rpc.Register(s.calls, "bench.raw", func(_ context.Context, w rawWish) (string, error) { return s.startRaw(w) }),
 	)
 }
