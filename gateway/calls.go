@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/kith-mesh/kith/node"
 	"github.com/kith-mesh/kith/rpc"
 )
 
@@ -23,14 +26,49 @@ const (
 	defaultTimeout = 5 * time.Second
 )
 
+// function is one that clients can call, and how that went. The statistics of package micro cannot tell, since a call runs
+// on when the handler that began it has returned.
+type function struct {
+	name          string
+	running       atomic.Int64
+	ended, failed atomic.Uint64
+	spent         atomic.Int64 // by the calls that have ended, in nanoseconds
+}
+
+// functionStats is what $SRV.STATS says about the calls of a function, in the field data.
+type functionStats struct {
+	Running int64         `json:"running"`
+	Ended   uint64        `json:"ended"`
+	Failed  uint64        `json:"failed"`       // of those that ended, and those that could not begin
+	Average time.Duration `json:"average_time"` // that one took, in nanoseconds
+}
+
+func (f *function) stats() functionStats {
+	s := functionStats{Running: f.running.Load(), Ended: f.ended.Load(), Failed: f.failed.Load()}
+	if s.Ended > 0 {
+		s.Average = time.Duration(f.spent.Load() / int64(s.Ended))
+	}
+	return s
+}
+
+// endpointStats is asked by package micro for its answers to $SRV.STATS.
+func (g *Gateway) endpointStats(e *micro.Endpoint) any {
+	f, ok := g.functions.Load(e.Subject)
+	if !ok {
+		return nil
+	}
+	return f.(*function).stats()
+}
+
 // addEndpoints registers the functions that are new. The name of an endpoint must not hold dots, its subject may.
 func (g *Gateway) addEndpoints() {
 	for _, name := range g.cfg.Calls.Functions() {
-		if g.endpoints[name] {
+		known, old := g.functions.LoadOrStore(callPrefix+name, &function{name: name})
+		if old {
 			continue
 		}
-		g.endpoints[name] = true
-		err := g.svc.AddEndpoint(strings.ReplaceAll(name, ".", "-"), micro.HandlerFunc(func(r micro.Request) { g.onCall(name, r) }),
+		f := known.(*function)
+		err := g.svc.AddEndpoint(strings.ReplaceAll(name, ".", "-"), micro.HandlerFunc(func(m micro.Request) { g.onCall(&request{f, m}) }),
 			micro.WithEndpointSubject(callPrefix+name), micro.WithEndpointPendingLimits(maxBacklog, maxBacklogBytes),
 			micro.WithEndpointMetadata(map[string]string{
 				"function": name, "request": "application/json: one value, nothing is null", "response": "application/json",
@@ -41,14 +79,21 @@ func (g *Gateway) addEndpoints() {
 	}
 }
 
+// request is what a client asks of a function. It is only read: micro.Request notes an error where package micro looks for
+// it as soon as the handler has returned, which is before a call has ended, so answers go past it.
+type request struct {
+	fn  *function
+	msg micro.Request
+}
+
 // onCall runs one call of a client on a goroutine of its own, so that no call waits for another.
-func (g *Gateway) onCall(name string, r micro.Request) {
+func (g *Gateway) onCall(r *request) {
 	g.calls.Add(1)
 	select {
 	case g.slots <- struct{}{}:
 	default:
 		g.overloads.Add(1)
-		g.refuse(r, name, g.node.Name(), rpc.ErrOverload)
+		g.refuse(r, g.node.Name(), rpc.ErrOverload)
 		return
 	}
 	g.mu.Lock()
@@ -57,37 +102,52 @@ func (g *Gateway) onCall(name string, r micro.Request) {
 		<-g.slots
 		return
 	}
+	r.fn.running.Add(1)
 	g.wg.Go(func() {
 		defer func() { <-g.slots }()
-		g.call(name, r)
+		began := time.Now()
+		g.call(r)
+		r.fn.spent.Add(int64(time.Since(began)))
+		r.fn.ended.Add(1)
+		r.fn.running.Add(-1)
 	})
 }
 
-func (g *Gateway) call(name string, r micro.Request) {
-	target := r.Headers().Get(HeaderNode)
+func (g *Gateway) call(r *request) {
+	target := r.msg.Headers().Get(HeaderNode)
 	if target == "" {
 		target = g.node.Name()
 	}
 	timeout := defaultTimeout
-	if text := r.Headers().Get(HeaderTimeout); text != "" {
+	if text := r.msg.Headers().Get(HeaderTimeout); text != "" {
 		d, err := time.ParseDuration(text)
 		if err != nil || d <= 0 {
-			g.refuse(r, name, target, fmt.Errorf("%w: %s %q is not a time such as 2s", rpc.ErrBadArgument, HeaderTimeout, text))
+			g.refuse(r, target, fmt.Errorf("%w: %s %q is not a time such as 2s", rpc.ErrBadArgument, HeaderTimeout, text))
 			return
 		}
 		timeout = d
 	}
 	ctx, cancel := context.WithTimeout(g.ctx, timeout)
 	defer cancel()
-	result, err := g.cfg.Calls.CallJSON(ctx, target, name, r.Data())
+	result, err := g.cfg.Calls.CallJSON(ctx, target, r.fn.name, r.msg.Data())
 	if err != nil {
-		g.refuse(r, name, target, err)
+		g.refuse(r, target, err)
 		return
 	}
-	if err := r.Respond(result); err != nil {
-		g.dropped.Add(1)
-		g.log.Debug().Err(err).Str("function", name).Msg("an answer to a client could not be sent")
+	if err := g.answer(r, &nats.Msg{Data: result}); errors.Is(err, nats.ErrMaxPayload) {
+		g.refuse(r, target, fmt.Errorf("the answer has %d bytes: %w", len(result), err))
 	}
+}
+
+// answer sends an answer. What cannot be sent is counted, unless it is only too large, which the client can be told.
+func (g *Gateway) answer(r *request, m *nats.Msg) error {
+	m.Subject = r.msg.Reply()
+	err := g.conn.PublishMsg(m)
+	if err != nil && !errors.Is(err, nats.ErrMaxPayload) {
+		g.dropped.Add(1)
+		g.log.Debug().Err(err).Str("function", r.fn.name).Msg("an answer to a client could not be sent")
+	}
+	return err
 }
 
 // problem is the body of an answer that is an error.
@@ -99,17 +159,17 @@ type problem struct {
 }
 
 // refuse answers with an error.
-func (g *Gateway) refuse(r micro.Request, name, target string, err error) {
+func (g *Gateway) refuse(r *request, target string, err error) {
 	g.failed.Add(1)
+	r.fn.failed.Add(1)
 	code, kind := classify(err)
-	body, failed := json.Marshal(problem{Kind: kind, Message: err.Error(), Node: target, Func: name})
-	if failed == nil {
-		failed = r.Error(code, oneLine(err.Error()), body)
+	body, failed := json.Marshal(problem{Kind: kind, Message: err.Error(), Node: target, Func: r.fn.name})
+	if failed != nil { // strings always can be
+		body = nil
 	}
-	if failed != nil {
-		g.dropped.Add(1)
-		g.log.Debug().Err(failed).Str("function", name).Msg("an error could not be sent to a client")
-	}
+	_ = g.answer(r, &nats.Msg{
+		Header: nats.Header{micro.ErrorHeader: {oneLine(err.Error())}, micro.ErrorCodeHeader: {code}}, Data: body,
+	}) // counted there
 }
 
 // classify turns an error of a call into a code, as of HTTP, and a word.
@@ -127,6 +187,10 @@ func classify(err error) (code, kind string) {
 		return "404", "no_function"
 	case errors.Is(err, rpc.ErrBadArgument):
 		return "400", "bad_argument"
+	case errors.Is(err, node.ErrTooLarge):
+		return "413", rpc.KindTooLarge
+	case errors.Is(err, nats.ErrMaxPayload):
+		return "500", rpc.KindTooLarge
 	case errors.Is(err, rpc.ErrOverload):
 		return "429", "overload"
 	case errors.Is(err, rpc.ErrTimeout):

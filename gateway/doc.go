@@ -13,11 +13,14 @@
 // In the name of a group on a subject, bytes other than letters, digits, '_', '-' and '.' are written as %XX.
 //
 // An error is answered as a NATS service does: the headers Nats-Service-Error and Nats-Service-Error-Code, and in the body
-// {"kind":…,"message":…,"node":…,"func":…}. The codes: 400 bad argument, 403 refused by a rule of the
-// node, 404 no such function, 429 too many calls, 500 the function failed, 503 no connection to the node, 504 timed out.
+// {"kind":…,"message":…,"node":…,"func":…}. The codes: 400 bad argument, 403 refused by a rule of the node, 404 no such
+// function, 413 too large for a message between nodes, 429 too many calls, 500 the function failed or answers more than a
+// message holds (of kind too_large), 503 no connection to the node, 504 timed out.
 //
 // Every node with such a port is an instance of the NATS service "kith", whose endpoints are the functions. So the
-// standard tools list, describe and time them: $SRV.PING, $SRV.INFO and $SRV.STATS, which reach all nodes of the mesh.
+// standard tools list and describe them: $SRV.PING, $SRV.INFO and $SRV.STATS, which reach all nodes of the mesh. In the
+// statistics, the field data of a function tells how many calls run, have ended and have failed, and the average time in
+// nanoseconds; the times beside it are those of taking a request, since calls do not wait for each other.
 //
 // Payloads: what a client broadcasts reaches members as a string if it is UTF-8 text, else as bytes, or as the decoded
 // value if its header Content-Type is application/json. What members broadcast reaches clients as the bytes of a string or

@@ -64,8 +64,9 @@ type Gateway struct {
 	closed  bool                          // no call may begin any more
 	overrun map[*nats.Subscription]uint64 // what each had dropped when that was last read
 
+	functions sync.Map // of *function, by subject; the goroutine that looks adds to it
+
 	// Owned by the goroutine that looks.
-	endpoints map[string]bool
 	listeners map[string]*listener // by group
 	changes   uint64               // of subscriptions, when they were last looked at
 	patterns  []string
@@ -87,7 +88,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg: cfg, node: n, scope: scope, log: n.Log().With().Str("part", "gateway").Logger(),
 		slots: make(chan struct{}, maxCalls), overrun: map[*nats.Subscription]uint64{},
-		endpoints: map[string]bool{}, listeners: map[string]*listener{},
+		listeners: map[string]*listener{},
 	}
 	if g.conn, err = n.Outside(nats.NoEcho(), nats.ErrorHandler(g.onError)); err != nil {
 		return nil, err
@@ -109,6 +110,8 @@ func (g *Gateway) serve() error {
 		Name: serviceName, Version: serviceVersion,
 		Description: "Functions of a kith node: JSON in, JSON out",
 		Metadata:    map[string]string{"node": g.node.Name(), "mesh": g.node.Mesh()},
+
+		StatsHandler: g.endpointStats,
 	})
 	if err != nil {
 		return fmt.Errorf("registering the service: %w", err)

@@ -109,6 +109,9 @@ func TestCalls(t *testing.T) {
 		}
 		return 3, nil
 	}))
+	for _, w := range []*world{a, b} {
+		fatal(t, rpc.Register(w.calls, "shop.all", func(context.Context, int) (string, error) { return strings.Repeat("tea ", 1<<19), nil }))
+	}
 	fatal(t, rpc.Register(a.calls, "late.bloomer", func(context.Context, int) (string, error) { return "here", nil }))
 	nc := client(t, a)
 	rows := []struct {
@@ -123,6 +126,8 @@ func TestCalls(t *testing.T) {
 		{name: "bad-node", fn: "kith.echo", arg: "1", node: "@@", code: "400", kind: "bad_argument"},
 		{name: "time-out", fn: "kith.sleep", arg: "60000", timeout: "50ms", code: "504", kind: "timeout"},
 		{name: "bad-time", fn: "kith.echo", arg: "1", timeout: "soon", code: "400", kind: "bad_argument"},
+		{name: "long-answer", fn: "shop.all", arg: "1", code: "500", kind: "too_large"},
+		{name: "long-answer-of-another", fn: "shop.all", arg: "1", node: "b@127.0.0.1", code: "500", kind: "too_large"},
 		{name: "refused-by-a-rule", fn: "late.bloomer", arg: "1", node: "b@127.0.0.1", code: "403", kind: "refused"},
 		{name: "registered-later", fn: "late.bloomer", arg: "1", want: `"here"`},
 	}
@@ -135,7 +140,7 @@ func TestCalls(t *testing.T) {
 			if row.timeout != "" {
 				m.Header.Set(HeaderTimeout, row.timeout)
 			}
-			answer := request(t, nc, m)
+			answer := ask(t, nc, m)
 			if code := answer.Header.Get("Nats-Service-Error-Code"); code != row.code {
 				t.Fatalf("code %q, want %q: %s", code, row.code, answer.Data)
 			}
@@ -160,18 +165,18 @@ func TestCalls(t *testing.T) {
 	t.Run("function-fails", func(t *testing.T) {
 		fatal(t, rpc.Register(a.calls, "shop.price", func(context.Context, string) (int, error) { return 0, errors.New("sold out") }))
 		m := &nats.Msg{Subject: callPrefix + "shop.price", Data: []byte(`"tea"`), Header: nats.Header{}}
-		if answer := request(t, nc, m); answer.Header.Get("Nats-Service-Error-Code") != "500" || !strings.Contains(string(answer.Data), "sold out") {
+		if answer := ask(t, nc, m); answer.Header.Get("Nats-Service-Error-Code") != "500" || !strings.Contains(string(answer.Data), "sold out") {
 			t.Fatalf("%v %s", answer.Header, answer.Data)
 		}
 		m.Header.Set(HeaderNode, "b@127.0.0.1")
-		if answer := request(t, nc, m); string(answer.Data) != "3" {
+		if answer := ask(t, nc, m); string(answer.Data) != "3" {
 			t.Fatalf("%v %s", answer.Header, answer.Data)
 		}
 	})
 }
 
-// request asks until somebody takes the request: a function that was just registered is offered within 50 ms.
-func request(t *testing.T, nc *nats.Conn, m *nats.Msg) *nats.Msg {
+// ask asks until somebody takes the request: a function that was just registered is offered within 50 ms.
+func ask(t *testing.T, nc *nats.Conn, m *nats.Msg) *nats.Msg {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for {
@@ -221,13 +226,67 @@ func TestServiceTools(t *testing.T) {
 	if slices.Sort(nodes); !slices.Equal(nodes, []string{"a@127.0.0.1", "b@127.0.0.1"}) {
 		t.Fatal(nodes)
 	}
-	m, err := nc.Request("$SRV.STATS."+serviceName+"."+b.gateway.svc.Info().ID, nil, 5*time.Second)
+	sum := serviceStats(t, nc, b, "kith-sum")
+	var ours functionStats
+	fatal(t, json.Unmarshal(sum.Data, &ours))
+	if sum.NumRequests != 1 || ours.Failed != 0 {
+		t.Fatalf("%+v, %+v", sum, ours)
+	}
+}
+
+// serviceStats asks a gateway, as the standard tools do, how one of its endpoints went.
+func serviceStats(t *testing.T, nc *nats.Conn, w *world, endpoint string) *micro.EndpointStats {
+	t.Helper()
+	m, err := nc.Request("$SRV.STATS."+serviceName+"."+w.gateway.svc.Info().ID, nil, 5*time.Second)
 	fatal(t, err)
 	var stats micro.Stats
 	fatal(t, json.Unmarshal(m.Data, &stats))
-	i := slices.IndexFunc(stats.Endpoints, func(e *micro.EndpointStats) bool { return e.Name == "kith-sum" })
-	if i < 0 || stats.Endpoints[i].NumRequests != 1 {
-		t.Fatalf("%+v", stats.Endpoints)
+	i := slices.IndexFunc(stats.Endpoints, func(e *micro.EndpointStats) bool { return e.Name == endpoint })
+	if i < 0 {
+		t.Fatalf("no %s in %+v", endpoint, stats.Endpoints)
+	}
+	return stats.Endpoints[i]
+}
+
+// TestServiceTimes has calls that run, end and fail, and reads of each from the statistics of the service.
+func TestServiceTimes(t *testing.T) {
+	w := start(t, "a@127.0.0.1", t.TempDir(), true)
+	nc := client(t, w)
+	begun, end := make(chan struct{}), make(chan struct{})
+	fatal(t, rpc.Register(w.calls, "shop.wait", func(_ context.Context, ok bool) (int, error) {
+		begun <- struct{}{}
+		<-end
+		if !ok {
+			return 0, errors.New("sold out")
+		}
+		return 1, nil
+	}))
+	ours := func() (s functionStats) {
+		fatal(t, json.Unmarshal(serviceStats(t, nc, w, "shop-wait").Data, &s))
+		return s
+	}
+	meshtest.Eventually(t, "the function to be offered", func() bool {
+		return slices.ContainsFunc(w.gateway.svc.Info().Endpoints, func(e micro.EndpointInfo) bool { return e.Name == "shop-wait" })
+	})
+	inbox := nc.NewInbox()
+	answers, err := nc.SubscribeSync(inbox)
+	fatal(t, err)
+	for _, arg := range []string{"true", "false"} {
+		fatal(t, nc.PublishRequest(callPrefix+"shop.wait", inbox, []byte(arg)))
+	}
+	<-begun
+	<-begun
+	if s := ours(); s != (functionStats{Running: 2}) {
+		t.Errorf("while two run: %+v", s)
+	}
+	close(end)
+	for range 2 {
+		_, err := answers.NextMsg(20 * time.Second)
+		fatal(t, err)
+	}
+	meshtest.Eventually(t, "both to have ended", func() bool { return ours().Ended == 2 })
+	if s := ours(); s.Running != 0 || s.Failed != 1 || s.Average <= 0 {
+		t.Errorf("after both: %+v", s)
 	}
 }
 
