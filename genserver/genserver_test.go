@@ -230,7 +230,7 @@ func TestGEN(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		t.Run("GEN-10_calling_self_"+at.name, func(t *testing.T) {
+		t.Run("GEN-10_GEN-23_calling_self_"+at.name, func(t *testing.T) {
 			pid, _ := start(t, there, process.WithName("self"))
 			if got, err := genserver.Call(bg, here, pid, CallYou{Name: "self"}); got != "ok" || err != nil {
 				t.Fatal(got, err)
@@ -346,7 +346,7 @@ func TestGEN(t *testing.T) {
 			}
 		}
 	})
-	t.Run("GEN-16_abcast", func(t *testing.T) {
+	t.Run("GEN-16_RPC-08_abcast", func(t *testing.T) {
 		a, _ := start(t, places[0].rt, process.WithName("all"))
 		b, _ := start(t, places[1].rt, process.WithName("all"))
 		if err := genserver.AbCast(bg, here, append(genserver.AllNodes(here), gone.Node), "all", AddLater{3}); err != nil {

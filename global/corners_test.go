@@ -46,7 +46,7 @@ func TestGLOBHidden(t *testing.T) {
 	})
 }
 
-// TestGLOB28 loads the registries of three nodes, which must not lose each other by that.
+// TestGLOB28 (GLOB-28) loads the registries of three nodes, which must not lose each other by that.
 func TestGLOB28(t *testing.T) {
 	c := newCluster(t, 3, meshtest.Tick(time.Second))
 	var downs atomic.Int32
@@ -172,7 +172,7 @@ func TestGLOBDisconnect(t *testing.T) {
 	})
 }
 
-// TestGLOB69: no lock that anybody holds keeps two nodes from joining their names.
+// TestGLOB69 (GLOB-69): no lock that anybody holds keeps two nodes from joining their names.
 func TestGLOB69(t *testing.T) {
 	c := newCluster(t, 3, meshtest.Tick(150*time.Millisecond))
 	ctx := background(t)

@@ -6,7 +6,7 @@ import (
 	"github.com/kith-mesh/kith/process"
 )
 
-// TestGLOB72: a node that was frozen for longer than the others wait believes in none of its names until they have
+// TestGLOB72 (GLOB-72): a node that was frozen for longer than the others wait believes in none of its names until they have
 // confirmed them, and gives up those that others have meanwhile without a resolver.
 func TestGLOB72(t *testing.T) {
 	w := newWorld(t.Fatalf, 3)

@@ -283,7 +283,7 @@ func TestGLOBLinks(t *testing.T) {
 	})
 }
 
-// TestGLOB71 freezes one node of four, as far as the others can tell.
+// TestGLOB71 (GLOB-71) freezes one node of four, as far as the others can tell.
 func TestGLOB71(t *testing.T) {
 	const tick = 400 * time.Millisecond
 	c := newCluster(t, 4, meshtest.Tick(tick))
@@ -320,7 +320,7 @@ func mustFind(t *testing.T, r *global.Registry, name string) process.PID {
 	return pid
 }
 
-// TestGLOB12 ends many processes at once, TestGLOB20 lets a node join late.
+// TestGLOB12 (GLOB-12) ends many processes at once, TestGLOB20 (GLOB-20) lets a node join late.
 func TestGLOB12(t *testing.T) {
 	c := newCluster(t, 5)
 	ctx := background(t)

@@ -338,7 +338,7 @@ func (w *world) heal() {
 }
 
 // TestWorld drives a mesh of cores at random, with links that break, nodes that freeze and restart, and time that
-// passes, and demands that they agree in the end.
+// passes, and demands that they agree in the end: GLOB-39, GLOB-42, GLOB-45.
 func TestWorld(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { drive(t, true) })
 }

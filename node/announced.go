@@ -149,7 +149,7 @@ func (c *controller) answerPause(s *sighting) time.Duration {
 // announcement is what this node says of itself to those that have no route to it.
 func (c *controller) announcement() *wire.Control {
 	m := c.table.Announcement()
-	m.Peers = uint64(len(c.n.Nodes(Visible)))
+	m.Peers = uint64(c.n.visible())
 	if !c.n.broker.Proven() {
 		m.Token = c.n.proof()
 	}

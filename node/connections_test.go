@@ -29,7 +29,7 @@ func TestNETConnections(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	})
-	t.Run("NET-11_unknown_node", func(t *testing.T) {
+	t.Run("NET-11_NET-47_unknown_node", func(t *testing.T) {
 		a, _ := pair(t)
 		events := watch(t, a, node.WithHidden())
 		const name = "nobody@127.0.0.1"

@@ -73,7 +73,7 @@ func heap() (peak func() uint64) {
 	return func() uint64 { close(stop); return <-most }
 }
 
-// TestBurst has one node send to another far more than any buffer holds, while the receiver's handler stands still: all
+// TestBurst: SIG-11, what a full window must not do. It has one node send to another far more than any buffer holds, while the receiver's handler stands still: all
 // must arrive, in order, in bounded memory, and traffic to a third node must go on.
 func TestBurst(t *testing.T) {
 	small, large, runs := 300_000, 2000, 1

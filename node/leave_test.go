@@ -16,7 +16,7 @@ import (
 // A clean leave is a shutdown, told apart from a crash, and everything that was sent before it arrives.
 func TestLeave(t *testing.T) {
 	t.Run("loses_nothing_that_was_sent", func(t *testing.T) {
-		runs := 50
+		runs := 100
 		switch {
 		case os.Getenv(soakEnv) != "":
 			runs = 1000

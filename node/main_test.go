@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-
-	"github.com/kith-mesh/kith/internal/leak"
 )
 
 func TestMain(m *testing.M) {
@@ -14,5 +12,5 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
-	goleak.VerifyTestMain(m, leak.Stores()...)
+	goleak.VerifyTestMain(m)
 }

@@ -342,7 +342,7 @@ func chatter(t *testing.T, from *node.Node, nodes []*node.Node, count int) error
 func slowReceiver(t *testing.T, w *world) {
 	nodes := four(t, w)
 	from, to := nodes[1], nodes[2]
-	const count, size = 1200, 64 << 10 // over the 64 MiB that a NATS server keeps for a connection
+	const count, size = 2000, 64 << 10 // over the 64 MiB that a NATS server keeps for a connection
 	var taken atomic.Int64
 	hold := make(chan struct{})
 	handle(t, from, &recorder{})

@@ -92,7 +92,7 @@ func (n *Node) alone() bool { return len(*n.routed.Load()) == 0 && n.control.see
 func (n *Node) WaitPeers(ctx context.Context, count int) error {
 	for {
 		changed := n.change.wait()
-		if len(n.Nodes(Visible)) >= count {
+		if n.visible() >= count {
 			return nil
 		}
 		select {
@@ -100,7 +100,7 @@ func (n *Node) WaitPeers(ctx context.Context, count int) error {
 		case <-n.ctx.Done():
 			return ErrClosed
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d peers are connected: %w", len(n.Nodes(Visible)), count, ctx.Err())
+			return fmt.Errorf("%d of %d peers are connected: %w", n.visible(), count, ctx.Err())
 		}
 	}
 }

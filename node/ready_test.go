@@ -30,10 +30,8 @@ func TestReady(t *testing.T) {
 	t.Run("with_those_who_answer", func(t *testing.T) {
 		a := start(t, "a")
 		for i := range 3 {
-			began := time.Now()
 			n := start(t, fmt.Sprint("n", i), joining(a))
-			// Start has greeted everybody who answers, or has waited as long as it may.
-			if _, ok := n.Peer(a.Name()); !ok && time.Since(began) < time.Second {
+			if _, ok := n.Peer(a.Name()); !ok { // Start has greeted everybody who answers
 				t.Errorf("%s has started and does not see a", n.Name())
 			}
 		}
@@ -47,11 +45,10 @@ func TestReady(t *testing.T) {
 				c.Join = c.Join[:1]
 			}
 		}))
-		m.Links().Delay("n2@127.0.0.1", "n3@127.0.0.1", 40*time.Millisecond)
-		began := time.Now()
+		m.Links().Delay("n2@127.0.0.1", "n3@127.0.0.1", 20*time.Millisecond)
 		n := m.Start("n3@127.0.0.1") // nothing changes for it while n2 dials it
-		if got := len(n.Nodes()); got != 2 && time.Since(began) < time.Second {
-			t.Errorf("after %v the start ends with %v", time.Since(began), n.Nodes())
+		if got := n.Nodes(); len(got) != 2 {
+			t.Errorf("the start ends with %v", got)
 		}
 		m.WaitFull()
 	})
@@ -82,12 +79,16 @@ func TestReady(t *testing.T) {
 	})
 	t.Run("does_not_wait_longer_where_much_changes", func(t *testing.T) {
 		b, until := start(t, "b"), make(chan struct{})
+		thaw := sync.OnceFunc(func() { close(until) })
+		defer thaw()
 		b.Freeze(until)
 		a := start(t, "a", joining(b)) // there is a route, and no session comes
 		ctx, stop := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		group.Go(func() {
-			for pause := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-pause.C {
+			pause := time.NewTicker(50 * time.Millisecond)
+			defer pause.Stop()
+			for ; ctx.Err() == nil; <-pause.C {
 				a.Stir()
 			}
 		})
@@ -100,7 +101,7 @@ func TestReady(t *testing.T) {
 		}
 		stop()
 		group.Wait()
-		close(until)
+		thaw()
 		connected(t, a, b)
 	})
 	t.Run("peers_within_the_context", func(t *testing.T) {
@@ -127,7 +128,7 @@ func TestReady(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
-	t.Run("many_at_once_form_one_mesh", func(t *testing.T) {
+	t.Run("GLOB-21_many_at_once_form_one_mesh", func(t *testing.T) {
 		const count = 8
 		first := start(t, "n0")
 		nodes := make([]*node.Node, count)

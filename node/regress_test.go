@@ -60,7 +60,7 @@ func TestNET(t *testing.T) {
 		a, b := pair(t)
 		record(t, a)
 		at := record(t, b)
-		const rounds = 10 // each waits for a tick
+		const rounds = 20 // each waits for a tick
 		for i := range rounds {
 			send(t, a, b, fmt.Sprint(i))
 			settled(t, a, b)

@@ -130,7 +130,7 @@ func TestMesh(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("confirmed", func(t *testing.T) {
+	t.Run("RPC-09_confirmed", func(t *testing.T) {
 		self := b.Attach(process.WithName("confirmed"))
 		if err := a.SendConfirmed(within(t, 10*time.Second), process.Name{Name: "confirmed", Node: nameOfB}, 1); err != nil {
 			t.Fatal(err)

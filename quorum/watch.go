@@ -80,7 +80,7 @@ func (s *Store) Watch(prefix string, tell func(Change)) *Watch {
 	return s.watch(prefix, subjectPrefix+"k.>", tell)
 }
 
-// WatchKey is Watch for one key. Changes of others cost nothing.
+// WatchKey is Watch for one key, one that Acquire takes. Changes of others cost nothing.
 func (s *Store) WatchKey(key string, tell func(Change)) *Watch {
 	return s.watch(key, subject(key), tell)
 }

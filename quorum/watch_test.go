@@ -51,6 +51,18 @@ func (d *diary) story(key string) (lines []string) {
 	return lines
 }
 
+// goesOn waits until the stores have agreed to a renewal that was asked for after now.
+func goesOn(t *testing.T, l *Lease) {
+	t.Helper()
+	now := time.Since(l.s.began)
+	meshtest.Eventually(t, "a renewal, or the end", func() bool {
+		return time.Duration(l.until.Load()) > now+l.time-l.margin() || !l.Held()
+	})
+	if !l.Held() {
+		t.Error(context.Cause(l.Context()))
+	}
+}
+
 // TestWatch follows keys through all that can happen to them, on another node than the one that changes them.
 func TestWatch(t *testing.T) {
 	t.Parallel()
@@ -119,10 +131,7 @@ func TestWatch(t *testing.T) {
 		if !errors.Is(context.Cause(early.Context()), ErrLeaseLost) {
 			t.Error(context.Cause(early.Context()))
 		}
-		time.Sleep(2 * time.Second) // the lease goes on with what the other has written
-		if !l.Held() {
-			t.Error(context.Cause(l.Context()))
-		}
+		goesOn(t, l) // with what the other has written
 		if _, err := sa.Evict(m.ctx, "w/early", early.Token()); err != nil || !l.Held() {
 			t.Error("evicted by the token of an earlier lease", err)
 		}
@@ -159,10 +168,7 @@ func TestWatch(t *testing.T) {
 		}
 		fatal(t, l1.ReleaseFor(m.ctx, "one"))
 		synced(t)
-		time.Sleep(2 * time.Second)
-		if !l2.Held() {
-			t.Error("the other one has ended")
-		}
+		goesOn(t, l2) // though the other one has ended
 		fatal(t, l2.ReleaseFor(m.ctx, "two"))
 		same(t, "w/s", "held 1 1", "held 1 2", "held 1 1", "freed: two")
 	})
@@ -195,7 +201,14 @@ func TestWatch(t *testing.T) {
 			fatal(t, sb.stream.DeleteConsumer(m.ctx, name))
 		}
 		fatal(t, kept.Release(m.ctx))
-		time.Sleep(markerTime + 3*time.Second) // so long that even the mark of the release is gone
+		meshtest.Eventually(t, "even the marks of the releases are gone", func() bool {
+			for _, key := range []string{"w/missed", "w/kept"} {
+				if st, err := sa.read(m.ctx, key); err != nil || st.revision != 0 {
+					return false
+				}
+			}
+			return true
+		})
 		same(t, "w/kept", "held 1 0", "freed")
 	})
 	t.Run("bad-record", func(t *testing.T) {
