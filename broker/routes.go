@@ -18,6 +18,8 @@ type Route struct {
 	Addr string
 	// Accounts lists the accounts of ours that are connected, sorted. Traffic flows when both are.
 	Accounts []Account
+	// Since is when the younger of their connections was made.
+	Since time.Time
 	// RTT is the last round trip measured by the server's own pings; zero before the first.
 	RTT time.Duration
 	// Pending is how many bytes wait to be written to the peer.
@@ -55,6 +57,9 @@ func (b *Broker) Routes() ([]Route, error) {
 			r.Accounts = append(r.Accounts, App)
 		case string(Control):
 			r.Accounts = append(r.Accounts, Control)
+		}
+		if info.Start.After(r.Since) {
+			r.Since = info.Start
 		}
 		if r.Addr == "" || info.DidSolicit && !r.Solicited {
 			r.Addr = net.JoinHostPort(info.IP, strconv.Itoa(info.Port))

@@ -41,7 +41,7 @@ func (n *Node) Connect(ctx context.Context, name string) (Peer, error) {
 			return n.call(ctx, id)
 		}
 		if !wished {
-			n.keeper.wish(name)
+			n.keeper.wish(ctx, name)
 			wished = true
 			continue
 		}

@@ -38,7 +38,7 @@ type controller struct {
 	// compareAt is when to look whether they have changed unnoticed.
 	compareAt time.Time
 	lookCost  time.Duration   // how long that took
-	gaveUp    map[string]bool // servers whose route our own broker gave up
+	gaveUp    gaveUp
 	// verifying are the nodes whose address is being asked; checks are the goroutines that ask.
 	verifying map[membership.ID]bool
 	checks    sync.WaitGroup
@@ -66,7 +66,7 @@ func newController(n *Node) *controller {
 		n: n, messages: make(chan *nats.Msg, controlCapacity),
 		work: queue.New[func(*membership.Table, time.Time)](),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
-		sessions: map[uint64]*session{}, routes: map[string]bool{}, gaveUp: map[string]bool{}, verifying: map[membership.ID]bool{},
+		sessions: map[uint64]*session{}, routes: map[string]bool{}, gaveUp: gaveUp{}, verifying: map[membership.ID]bool{},
 		waiters: map[membership.ID][]chan error{}, byes: map[uint64]chan struct{}{}, announcer: announcer{lives: map[string]uint64{}},
 		sightings: map[membership.ID]*sighting{}, doubts: map[membership.ID]time.Time{},
 		pings: map[uint64]chan struct{}{},
@@ -182,9 +182,11 @@ func (c *controller) message(m *nats.Msg) {
 	if len(c.doubts) > 0 {
 		delete(c.doubts, membership.IDOf(msg.From))
 	}
-	c.learnStore(now, msg.From)
 	if msg.Verb == wire.Announce && !c.announced(now, msg, m.Subject == c.n.subjects.announce()) || !c.proven(msg) {
 		return // told, and counted
+	}
+	if c.n.broker.Proven() || c.sightings[membership.IDOf(msg.From)] != nil {
+		c.learnStore(now, msg.From)
 	}
 	c.table.Receive(now, msg, false)
 }
@@ -202,9 +204,12 @@ func (c *controller) nobody(inc uint64) {
 		return
 	}
 	c.refreshRoutes()
-	visible, hidden := serverName(ID(id), false), serverName(ID(id), true)
-	if c.routes[visible] || c.routes[hidden] || c.routes[id.Name] ||
-		c.gaveUp[visible] || c.gaveUp[hidden] || c.gaveUp[id.Name] {
+	for _, name := range serverNames(id) {
+		if c.routes[name] {
+			return
+		}
+	}
+	if c.gaveUp.has(id) {
 		return
 	}
 	addr := c.table.Addr(id)
@@ -249,16 +254,17 @@ func (c *controller) listen() {
 
 // onRoute is called by the broker, inside its locks.
 func (c *controller) onRoute(e broker.RouteEvent) {
-	c.do(func(*membership.Table, time.Time) { c.route(e) })
+	at := time.Now()
+	c.do(func(*membership.Table, time.Time) { c.route(at, e) })
 }
 
-func (c *controller) route(e broker.RouteEvent) {
+func (c *controller) route(at time.Time, e broker.RouteEvent) {
 	switch e.Kind {
 	case broker.RouteRefused:
 		c.n.refusedRoute(e)
 	case broker.RouteDown:
 		if !e.ByPeer && e.Reason != broker.CloseDuplicate {
-			c.gaveUp[e.Remote] = true
+			c.gaveUp[e.Remote] = at
 		}
 		if id, _, ok := c.identify(e.Remote); ok && e.ByPeer {
 			c.table.Suspect(time.Now(), id)
@@ -314,15 +320,20 @@ func (c *controller) refreshRoutes() {
 		if !c.routes[r.ServerName] {
 			delete(c.gaveUp, r.ServerName)
 		}
+		c.gaveUp.repaired(r, names[r.ServerName])
 		if id, hidden, ok := c.identify(r.ServerName); ok {
 			c.table.Seen(now, wire.Info{Name: id.Name, Incarnation: id.Incarnation, Hidden: hidden})
 		}
 	}
 	for name := range c.routes {
 		if id, _, ok := c.identify(name); ok && !current[name] {
-			c.table.Gone(now, id, !c.gaveUp[name])
+			c.table.Gone(now, id, !c.gaveUp.has(id))
 		}
 	}
+	maps.DeleteFunc(c.gaveUp, func(name string, _ time.Time) bool {
+		id, _, _ := c.identify(name)
+		return !current[name] && !c.table.Knows(id)
+	})
 	if !maps.Equal(c.routes, current) && (c.n.isStore() || len(c.routes) == 0) {
 		// Nodes without routes, which nothing tells of this one, answer.
 		c.announcer.changed(now)

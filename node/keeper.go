@@ -105,8 +105,8 @@ func (k *keeper) forget(server string) {
 }
 
 // wish has the addresses under which discovery knows a node asked and dialled now. The start of the node counts as not
-// complete until they have had their time.
-func (k *keeper) wish(name string) {
+// complete until they have had their time. The keeper may be busy with the broker: it is waited for within ctx.
+func (k *keeper) wish(ctx context.Context, name string) {
 	if !k.n.cfg.Mode.Routed() {
 		return
 	}
@@ -123,6 +123,7 @@ func (k *keeper) wish(name string) {
 	select {
 	case <-done:
 	case <-k.ctx.Done():
+	case <-ctx.Done():
 	}
 }
 

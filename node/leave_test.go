@@ -120,6 +120,40 @@ func TestLeave(t *testing.T) {
 		}
 		m.MendAll()
 	})
+	t.Run("those_who_answer_beside_peers_that_take_nothing", func(t *testing.T) {
+		m := meshtest.New(t, 5, meshtest.Tick(10*time.Second))
+		a, b := m.Node(1), m.Node(2)
+		for _, n := range m.Nodes() {
+			record(t, n)
+		}
+		events := watch(t, b)
+		for i := 3; i <= 5; i++ {
+			send(t, a, m.Node(i), "x")
+			m.Cut(1, i)
+			send(t, a, m.Node(i), "lost")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		first := make(chan error, 1)
+		go func() { first <- a.Shutdown(ctx) }()
+		if e := events.await(t, 1); e.Peer.ID != a.ID() || e.Reason != node.ReasonShutdown {
+			t.Errorf("%+v", e)
+		}
+		select {
+		case err := <-first:
+			t.Errorf("it was held up by nobody: %v", err)
+		default:
+		}
+		again, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := a.Shutdown(again); !errors.Is(err, context.Canceled) {
+			t.Errorf("a second call waits longer than its context: %v", err)
+		}
+		if err := <-first; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		m.MendAll()
+	})
 	t.Run("peer_that_is_gone_before_it_answers", func(t *testing.T) {
 		a, b := pair(t)
 		events := watch(t, a)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"time"
@@ -48,17 +49,19 @@ const (
 	opBroadcast               // frames of one topic, for several sessions
 	opRaw                     // a message without a number: a goodbye, or an opening, which concerns no session
 	opMark                    // a mark behind what was sent in a session
+	opSignal                  // nothing: somebody waits for what is before it
 )
 
 // op is one message to be published. Its fields are guarded by the locks of all sessions that it concerns, until the
 // writer has sealed it.
 type op struct {
 	kind    opKind
-	session *session   // of a batch, a raw message or a mark
-	targets []*session // of a broadcast
-	subject string     // of a broadcast or a raw message
-	buf     []byte     // room for the header, then the frames
-	count   uint32     // frames
+	session *session      // of a batch, a raw message or a mark
+	targets []*session    // of a broadcast
+	subject string        // of a broadcast or a raw message
+	buf     []byte        // room for the header, then the frames
+	count   uint32        // frames
+	reached chan struct{} // of a signal: closed once all before it was published
 }
 
 var ops = sync.Pool{New: func() any { return &op{buf: make([]byte, 0, 1024)} }}
@@ -162,6 +165,19 @@ func (b *outbox) run() {
 	}
 }
 
+// await waits until what was pushed so far has been published, the end, or ctx.
+func (b *outbox) await(ctx context.Context) {
+	o, reached := newOp(opSignal), make(chan struct{})
+	o.reached = reached
+	b.push(o)
+	b.wakeWriter()
+	select {
+	case <-reached:
+	case <-b.stop:
+	case <-ctx.Done():
+	}
+}
+
 // close ends the writer, without what is still queued. Nothing leaves afterwards.
 func (b *outbox) close() {
 	b.mu.Lock()
@@ -190,6 +206,8 @@ func (b *outbox) send(o *op) {
 	case opMark:
 		s := o.session
 		err = b.publish(s.subject, wire.AppendMark(o.buf, s.peer.Conn, s.sent.Load()))
+	case opSignal:
+		close(o.reached)
 	}
 	o.free()
 	if err != nil {

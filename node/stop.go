@@ -2,36 +2,46 @@ package node
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/kith-mesh/kith/internal/membership"
 	"github.com/kith-mesh/kith/internal/wire"
 )
 
-// farewell bounds how long Shutdown waits for peers that do not answer, where its context allows more.
-const farewell = 3 * time.Second
+// farewell bounds how long Shutdown waits for peers that do not answer, where its context allows more. handOnPatience of it
+// is kept for what was said to them to leave.
+const (
+	farewell       = 3 * time.Second
+	handOnPatience = 250 * time.Millisecond
+)
 
 // Shutdown leaves the mesh: peers are told that the node is about to leave (see Drain), what was sent is handed on, peers
 // are told goodbye and report ReasonShutdown, then the node stops. A peer that does not take its frames is waited for up
-// to 3 s, or until ctx ends; the error is then ctx's, and the node has stopped all the same. Nodes that leave at once
-// report ReasonShutdown of each other, also where one is gone before the other reads its answer. After it every call
-// returns ErrClosed.
+// to 3 s, or until ctx ends, and takes nothing from the others; the error is then ctx's, and the node has stopped all the
+// same. Nodes that leave at once report ReasonShutdown of each other, also where one is gone before the other reads its
+// answer. After it every call returns ErrClosed. It may be called again: then it waits, within ctx, for the end.
 func (n *Node) Shutdown(ctx context.Context) error {
 	if !n.leaving.CompareAndSwap(false, true) {
-		<-n.done
-		return nil
+		select {
+		case <-n.done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	limited, cancel := context.WithTimeout(ctx, farewell)
+	limited, cancel := context.WithTimeout(ctx, farewell-handOnPatience)
 	defer cancel()
 	if !n.cfg.Hidden { // which nobody chooses
 		told, enough := context.WithTimeout(limited, drainPatience)
 		_ = n.drain(told)
 		enough()
 	}
-	n.control.do(func(t tableRef, now time.Time) { t.Leave(now) })
-	n.flush(limited)
+	n.openNoMore(limited)
 	n.goodbye(limited)
-	n.handOn(limited)
+	rest, done := context.WithTimeout(ctx, handOnPatience)
+	n.handOn(rest)
+	done()
 	n.stop()
 	return ctx.Err()
 }
@@ -43,10 +53,15 @@ func (n *Node) Close() error {
 	return nil
 }
 
-// flush waits until every peer has handed on what was sent to it.
-func (n *Node) flush(ctx context.Context) {
-	for _, s := range n.peers.Load().byName {
-		n.awaitIdle(ctx, s)
+// openNoMore returns when no session opens any more, and those that have just been agreed on are known.
+func (n *Node) openNoMore(ctx context.Context) {
+	_ = n.control.call(func(t tableRef, now time.Time) { t.Leave(now) })
+	known := make(chan struct{})
+	n.dispatcher.do(func() { close(known) })
+	select {
+	case <-known:
+	case <-time.After(handOnPatience): // a handler stands still
+	case <-ctx.Done():
 	}
 }
 
@@ -70,7 +85,8 @@ func (n *Node) awaitIdle(ctx context.Context, s *session) {
 	}
 }
 
-// goodbye tells every peer, behind all frames, and waits until it was taken.
+// goodbye waits until each peer has handed on what was sent to it, tells it, and waits until that was taken. No peer waits
+// for another.
 func (n *Node) goodbye(ctx context.Context) {
 	seen := map[*session]chan struct{}{}
 	for _, s := range n.peers.Load().byName {
@@ -82,24 +98,29 @@ func (n *Node) goodbye(ctx context.Context) {
 			n.control.byes[s.peer.Conn] = done
 		}
 	})
-	for s := range seen {
-		n.part(s, membership.Shutdown)
-	}
+	var group sync.WaitGroup
 	for s, done := range seen {
-		select {
-		case <-done:
-		case <-s.done:
-		case <-ctx.Done():
-			return
-		}
+		group.Go(func() {
+			n.awaitIdle(ctx, s)
+			n.part(s, membership.Shutdown) // also to a peer that has not handed all of it on
+			select {
+			case <-done:
+			case <-s.done:
+			case <-ctx.Done():
+			}
+		})
 	}
+	group.Wait()
 }
 
-// handOn waits until the peers' own goodbyes are answered: a session that ended with one is over here and nothing waits
-// for it, but the peer, which is leaving too, waits for the answer.
+// handOn waits until goodbyes that nobody has answered are on their way, and until the peers' own are answered: a session
+// that ended with one is over here and nothing waits for it, but the peer, which is leaving too, waits for the answer. What
+// the broker has, it writes out before it closes a route.
 func (n *Node) handOn(ctx context.Context) {
+	n.out.await(ctx)
+	_ = n.ordered.FlushWithContext(ctx)
 	_ = n.control.call(func(tableRef, time.Time) {}) // behind the ends that the dispatcher reported
-	_ = n.control.conn.FlushWithContext(ctx)         // the broker has them now, and writes out what it has before it closes a route
+	_ = n.control.conn.FlushWithContext(ctx)
 }
 
 // part queues a goodbye behind everything that was sent in the session, and lets nothing be sent behind it. It reports

@@ -324,7 +324,5 @@ func (t *Table) learn(p *peer, c wire.Control) {
 	p.info.Draining = p.draining || c.From.Draining
 	p.draining = p.info.Draining
 	p.others = c.Peers
-	if c.Interval > 0 {
-		p.interval = c.Interval
-	}
+	p.setInterval(c.Interval)
 }

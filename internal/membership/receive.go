@@ -97,9 +97,7 @@ func (t *Table) onTick(now time.Time, c wire.Control) {
 		t.out.Control(IDOf(c.From), answer)
 		return
 	}
-	if c.Interval > 0 {
-		p.interval = c.Interval
-	}
+	p.setInterval(c.Interval)
 	p.suspect = false
 	t.out.Acked(c.Conn, c.Taken, c.Window)
 	t.answerTick(c)

@@ -421,3 +421,28 @@ func TestIntervals(t *testing.T) {
 		}
 	})
 }
+
+// What a peer says of its interval is believed within reason: nothing at all, or four times the greatest number, would have
+// it down at once, and this node busy.
+func TestUnreasonableIntervals(t *testing.T) {
+	for said, want := range map[time.Duration]time.Duration{
+		1: minInterval, -1: time.Second, 0: time.Second, time.Minute: time.Minute, 1 << 62: maxInterval,
+	} {
+		p := &peer{}
+		p.setInterval(said)
+		if got := p.tickInterval(time.Second); got != want || Misses*got <= 0 {
+			t.Errorf("%v is taken as %v, want %v", said, got, want)
+		}
+	}
+}
+
+// Whoever asks a node that is leaving for a session is told so, and none is tried.
+func TestConnectWhileLeaving(t *testing.T) {
+	s, a, _ := duo(t)
+	a.table.Leave(s.now)
+	other := ID{Name: "c@h", Incarnation: 9}
+	a.table.Connect(s.now, other)
+	if a.failure(Leaving) != 1 || a.table.Knows(other) {
+		t.Errorf("%d failures, an attempt: %v", a.failure(Leaving), a.table.Knows(other))
+	}
+}

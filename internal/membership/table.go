@@ -167,6 +167,10 @@ func (t *Table) Connect(now time.Time, id ID) {
 	if id == t.self() {
 		return
 	}
+	if t.leaving {
+		t.out.Failed(id, Leaving, "this node is leaving")
+		return
+	}
 	p := t.get(wire.Info{Name: id.Name, Incarnation: id.Incarnation})
 	if p.phase == Up {
 		return

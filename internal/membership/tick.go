@@ -139,6 +139,19 @@ func (p *peer) tickInterval(own time.Duration) time.Duration {
 	return own
 }
 
+// setInterval believes what a peer says of its interval within reason: one of nothing would keep this node busy, and four
+// of the longest that can be written are no time at all.
+func (p *peer) setInterval(d time.Duration) {
+	if d > 0 {
+		p.interval = min(max(d, minInterval), maxInterval)
+	}
+}
+
+const (
+	minInterval = 10 * time.Millisecond
+	maxInterval = 24 * time.Hour
+)
+
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
@@ -214,6 +227,9 @@ func (t *Table) ByIncarnation(incarnation uint64) (ID, bool) {
 	}
 	return ID{}, false
 }
+
+// Knows says whether the table has a record of that life of a node.
+func (t *Table) Knows(id ID) bool { return t.peer[id] != nil }
 
 // TickNow sends a tick in one session ahead of its time. Its answer brings the peer's latest acknowledgement.
 func (t *Table) TickNow(now time.Time, conn uint64) {
