@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -157,11 +158,16 @@ func (b *Broker) OutsideChanges() uint64 {
 	return report.NumInserts + report.NumRemoves
 }
 
-// maxOutsideSubjects bounds what OutsideSubjects looks at.
-const maxOutsideSubjects = 100_000
+// MaxOutsideSubjects bounds how many subscriptions of one client OutsideSubjects looks at: the first by name.
+const MaxOutsideSubjects = 10_000
 
-// OutsideSubjects returns the subjects that clients of this server have subscribed to, without repetitions, sorted. It walks
-// all subscriptions of the account: call it when OutsideChanges has. Errors: ErrClosed.
+// outsideLimit is above what that many clients as a server admits can have together. The server's own limit, which this
+// replaces, leaves out whatever comes last in a map.
+const outsideLimit = 1 << 30
+
+// OutsideSubjects returns the subjects that clients of this server have subscribed to, without repetitions, sorted; of a
+// client with more than MaxOutsideSubjects, that many. It walks all subscriptions of the account: call it when
+// OutsideChanges has. Errors: ErrClosed.
 func (b *Broker) OutsideSubjects() ([]string, error) {
 	if b.isClosed() {
 		return nil, ErrClosed
@@ -169,14 +175,17 @@ func (b *Broker) OutsideSubjects() ([]string, error) {
 	if b.server == nil {
 		return nil, fmt.Errorf("%w: mode %s cannot list what clients have subscribed to", ErrBadConfig, b.cfg.Mode)
 	}
-	report, err := b.server.Subsz(&server.SubszOptions{Subscriptions: true, Account: string(Outside), Limit: maxOutsideSubjects})
+	report, err := b.server.Subsz(&server.SubszOptions{Subscriptions: true, Account: string(Outside), Limit: outsideLimit})
 	if err != nil {
 		return nil, fmt.Errorf("asking for subscriptions: %w", err)
 	}
+	slices.SortFunc(report.Subs, func(x, y server.SubDetail) int { return cmp.Compare(x.Subject, y.Subject) })
 	var subjects []string
+	looked := map[uint64]int{} // by client
 	for _, s := range report.Subs {
-		subjects = append(subjects, s.Subject)
+		if looked[s.Cid]++; looked[s.Cid] <= MaxOutsideSubjects {
+			subjects = append(subjects, s.Subject)
+		}
 	}
-	slices.Sort(subjects)
 	return slices.Compact(subjects), nil
 }

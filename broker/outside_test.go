@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -118,6 +119,18 @@ func TestClients(t *testing.T) {
 	subjects, err := one.OutsideSubjects()
 	if err != nil || !slices.Contains(subjects, "kith.group.news") {
 		t.Fatal(subjects, err)
+	}
+	for i := range MaxOutsideSubjects {
+		if _, err := guest.SubscribeSync(fmt.Sprintf("kith.group.a%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := guest.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	subjects, err = one.OutsideSubjects()
+	if err != nil || slices.Contains(subjects, "kith.group.news") || !slices.Contains(subjects, "kith.group.a9999") {
+		t.Fatalf("one client's %d subjects are looked at: %v", len(subjects), err)
 	}
 	if one.OutsideChanges() == 0 {
 		t.Fatal("no subscriptions counted")

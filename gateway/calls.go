@@ -24,6 +24,10 @@ const (
 	HeaderTimeout = "Kith-Timeout"
 
 	defaultTimeout = 5 * time.Second
+	// maxTimeout is the most that a client may have a call run: NATS does not tell that nobody waits any more.
+	maxTimeout = 10 * time.Minute
+	// maxText bounds what an error repeats of what a client sent.
+	maxText = 1 << 10
 )
 
 // function is one that clients can call, and how that went. The statistics of package micro cannot tell, since a call runs
@@ -89,9 +93,12 @@ type request struct {
 // onCall runs one call of a client on a goroutine of its own, so that no call waits for another.
 func (g *Gateway) onCall(r *request) {
 	g.calls.Add(1)
-	select {
-	case g.slots <- struct{}{}:
-	default:
+	if !answerable(r.msg.Reply()) {
+		g.failed.Add(1)
+		r.fn.failed.Add(1)
+		return
+	}
+	if !g.room.take(len(r.msg.Data())) {
 		g.overloads.Add(1)
 		g.refuse(r, g.node.Name(), rpc.ErrOverload)
 		return
@@ -99,12 +106,12 @@ func (g *Gateway) onCall(r *request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed { // the client asks another node, or waits in vain
-		<-g.slots
+		g.room.leave(len(r.msg.Data()))
 		return
 	}
 	r.fn.running.Add(1)
 	g.wg.Go(func() {
-		defer func() { <-g.slots }()
+		defer g.room.leave(len(r.msg.Data()))
 		began := time.Now()
 		g.call(r)
 		r.fn.spent.Add(int64(time.Since(began)))
@@ -121,8 +128,9 @@ func (g *Gateway) call(r *request) {
 	timeout := defaultTimeout
 	if text := r.msg.Headers().Get(HeaderTimeout); text != "" {
 		d, err := time.ParseDuration(text)
-		if err != nil || d <= 0 {
-			g.refuse(r, target, fmt.Errorf("%w: %s %q is not a time such as 2s", rpc.ErrBadArgument, HeaderTimeout, text))
+		if err != nil || d <= 0 || d > maxTimeout {
+			g.refuse(r, target, fmt.Errorf("%w: %s %q is not a time such as 2s, of at most %v",
+				rpc.ErrBadArgument, HeaderTimeout, clip(text), maxTimeout))
 			return
 		}
 		timeout = d
@@ -139,9 +147,12 @@ func (g *Gateway) call(r *request) {
 	}
 }
 
-// answer sends an answer. What cannot be sent is counted, unless it is only too large, which the client can be told.
+// answer sends an answer, if one is wanted. What cannot be sent is counted, unless it is only too large, which the client
+// can be told.
 func (g *Gateway) answer(r *request, m *nats.Msg) error {
-	m.Subject = r.msg.Reply()
+	if m.Subject = r.msg.Reply(); m.Subject == "" {
+		return nil
+	}
 	err := g.conn.PublishMsg(m)
 	if err != nil && !errors.Is(err, nats.ErrMaxPayload) {
 		g.dropped.Add(1)
@@ -163,13 +174,11 @@ func (g *Gateway) refuse(r *request, target string, err error) {
 	g.failed.Add(1)
 	r.fn.failed.Add(1)
 	code, kind := classify(err)
-	body, failed := json.Marshal(problem{Kind: kind, Message: err.Error(), Node: target, Func: r.fn.name})
-	if failed != nil { // strings always can be
-		body = nil
-	}
+	text := clip(err.Error())
+	body, _ := json.Marshal(problem{Kind: kind, Message: text, Node: clip(target), Func: r.fn.name}) // strings always can be
 	_ = g.answer(r, &nats.Msg{
-		Header: nats.Header{micro.ErrorHeader: {oneLine(err.Error())}, micro.ErrorCodeHeader: {code}}, Data: body,
-	}) // counted there
+		Header: nats.Header{micro.ErrorHeader: {oneLine(text)}, micro.ErrorCodeHeader: {code}}, Data: body,
+	}) // counted there; it is never too large
 }
 
 // classify turns an error of a call into a code, as of HTTP, and a word.
@@ -195,10 +204,19 @@ func classify(err error) (code, kind string) {
 		return "429", "overload"
 	case errors.Is(err, rpc.ErrTimeout):
 		return "504", "timeout"
-	case errors.Is(err, rpc.ErrNoConnection), errors.Is(err, rpc.ErrNotSupported):
+	case errors.Is(err, rpc.ErrNoConnection), errors.Is(err, rpc.ErrNotSupported),
+		errors.Is(err, rpc.ErrClosed), errors.Is(err, context.Canceled): // the other node, or this one, stops
 		return "503", "no_connection"
 	}
 	return "500", "error"
+}
+
+// clip shortens a text in which a client may have written anything.
+func clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
 }
 
 // oneLine makes a text fit a header.

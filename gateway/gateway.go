@@ -35,8 +35,10 @@ const (
 	maxBacklogBytes = 16 << 20
 	// maxUnheard is how many messages of one group may wait to be handed to the clients that listen; the oldest give way.
 	maxUnheard = 64 << 10
-	// maxCalls bounds the calls of clients that run at the same time; beyond, they are answered 429.
-	maxCalls = 4096
+	// maxCalls and maxCallBytes bound the calls of clients that run at the same time, and their arguments; beyond, they are
+	// answered 429.
+	maxCalls     = 4096
+	maxCallBytes = 64 << 20
 )
 
 // Config is what a gateway serves. All three belong to one node.
@@ -58,7 +60,7 @@ type Gateway struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	slots  chan struct{}
+	room   room
 
 	mu      sync.Mutex                    // guards the fields below
 	closed  bool                          // no call may begin any more
@@ -87,7 +89,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, node: n, scope: scope, log: n.Log().With().Str("part", "gateway").Logger(),
-		slots: make(chan struct{}, maxCalls), overrun: map[*nats.Subscription]uint64{},
+		overrun:   map[*nats.Subscription]uint64{},
 		listeners: map[string]*listener{},
 	}
 	if g.conn, err = n.Outside(nats.NoEcho(), nats.ErrorHandler(g.onError)); err != nil {

@@ -126,6 +126,9 @@ func TestCalls(t *testing.T) {
 		{name: "bad-node", fn: "kith.echo", arg: "1", node: "@@", code: "400", kind: "bad_argument"},
 		{name: "time-out", fn: "kith.sleep", arg: "60000", timeout: "50ms", code: "504", kind: "timeout"},
 		{name: "bad-time", fn: "kith.echo", arg: "1", timeout: "soon", code: "400", kind: "bad_argument"},
+		{name: "time-without-end", fn: "kith.echo", arg: "1", timeout: "1000h", code: "400", kind: "bad_argument"},
+		{name: "long-nonsense", fn: "kith.echo", arg: "1", timeout: strings.Repeat(`"`, 300<<10), code: "400", kind: "bad_argument"},
+		{name: "long-name", fn: "kith.echo", arg: "1", node: strings.Repeat(`"`, 300<<10), code: "400", kind: "bad_argument"},
 		{name: "long-answer", fn: "shop.all", arg: "1", code: "500", kind: "too_large"},
 		{name: "long-answer-of-another", fn: "shop.all", arg: "1", node: "b@127.0.0.1", code: "500", kind: "too_large"},
 		{name: "refused-by-a-rule", fn: "late.bloomer", arg: "1", node: "b@127.0.0.1", code: "403", kind: "refused"},
@@ -342,6 +345,106 @@ func TestGroups(t *testing.T) {
 	}
 	fatal(t, heard.Unsubscribe())
 	meshtest.Eventually(t, "the gateway to leave", func() bool { return len(far.Members("sport.football/é")) == 1 })
+}
+
+// TestReplies: a client may not have the gateway say for it what it may not say itself; without a reply nothing is missed.
+func TestReplies(t *testing.T) {
+	w := start(t, "a@127.0.0.1", t.TempDir(), true)
+	nc, other := client(t, w), client(t, w)
+	heard, err := other.SubscribeSync(groupPrefix + "room")
+	fatal(t, err)
+	fatal(t, other.Flush())
+	for _, reply := range []string{groupPrefix + "room", "$SRV.PING"} {
+		fatal(t, nc.PublishRequest(callPrefix+"kith.echo", reply, []byte(`"forged"`)))
+		fatal(t, nc.PublishRequest(broadcastPrefix+"nobody", reply, []byte("forged")))
+	}
+	fatal(t, nc.Publish(callPrefix+"kith.echo", []byte(`"nobody asks"`)))
+	if _, err := nc.Request(callPrefix+"kith.echo", []byte("1"), 20*time.Second); err != nil { // behind them
+		t.Fatal(err)
+	}
+	meshtest.Eventually(t, "all to be taken", func() bool { s := w.gateway.Stats(); return s.Calls == 4 && s.Broadcasts == 2 })
+	fatal(t, other.Flush())
+	if m, err := heard.NextMsg(100 * time.Millisecond); !errors.Is(err, nats.ErrTimeout) {
+		t.Errorf("heard %v, %v", m, err)
+	}
+	if s := w.gateway.Stats(); s.Failed != 2 || s.Dropped != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestListenerEnds: clients go on hearing a group when somebody has ended all of its members.
+func TestListenerEnds(t *testing.T) {
+	w := start(t, "a@127.0.0.1", t.TempDir(), true)
+	nc := client(t, w)
+	scope, err := w.groups.Scope(pg.DefaultScope)
+	fatal(t, err)
+	heard, err := nc.SubscribeSync(groupPrefix + "room")
+	fatal(t, err)
+	one := func() bool { return len(scope.Members("room")) == 1 }
+	meshtest.Eventually(t, "the gateway to join", one)
+	first := scope.Members("room")[0]
+	w.runtime.Exit(first, process.ErrKill)
+	meshtest.Eventually(t, "another to take its place", func() bool { return one() && scope.Members("room")[0] != first })
+	_, err = scope.Broadcast(t.Context(), "room", "still here")
+	fatal(t, err)
+	if m, err := heard.NextMsg(20 * time.Second); err != nil || string(m.Data) != "still here" {
+		t.Errorf("%v, %v", m, err)
+	}
+	// Names that no group can have are no concern of others.
+	_, err = nc.SubscribeSync(groupPrefix + strings.Repeat("x", pg.MaxName+1))
+	fatal(t, err)
+	before := w.runtime.Attach()
+	_, err = nc.SubscribeSync(groupPrefix + "next")
+	fatal(t, err)
+	meshtest.Eventually(t, "the gateway to join", func() bool { return len(scope.Members("next")) == 1 })
+	after := w.runtime.Attach()
+	if n := after.PID().ID - before.PID().ID; n != 2 {
+		t.Errorf("%d processes came where one was needed", n-1)
+	}
+	before.Detach(nil)
+	after.Detach(nil)
+}
+
+// TestStopping: a client that waits when the gateway ends is told to ask elsewhere, and not that the function failed.
+func TestStopping(t *testing.T) {
+	w := start(t, "a@127.0.0.1", t.TempDir(), true)
+	nc := client(t, w)
+	answer := make(chan error, 1)
+	go func() {
+		m, err := nc.Request(callPrefix+"kith.sleep", []byte("60000"), 20*time.Second)
+		if err == nil && m.Header.Get(micro.ErrorCodeHeader) != "503" {
+			err = fmt.Errorf("%v %s", m.Header, m.Data)
+		}
+		answer <- err
+	}()
+	meshtest.Eventually(t, "the call to run", func() bool { return w.gateway.room.calls.Load() == 1 })
+	fatal(t, w.gateway.Close())
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+	if r := &w.gateway.room; r.calls.Load() != 0 || r.bytes.Load() != 0 {
+		t.Errorf("%d calls, %d bytes are held", r.calls.Load(), r.bytes.Load())
+	}
+}
+
+// TestRoom bounds calls, and bytes.
+func TestRoom(t *testing.T) {
+	var r room
+	for range maxCalls {
+		if !r.take(maxCallBytes / maxCalls) {
+			t.Fatal("refused")
+		}
+	}
+	if r.take(0) || r.take(1) {
+		t.Error("one call too many")
+	}
+	r.leave(maxCallBytes / maxCalls)
+	if r.take(maxCallBytes/maxCalls + 1) {
+		t.Error("one byte too many")
+	}
+	if !r.take(maxCallBytes / maxCalls) {
+		t.Error("refusals take room")
+	}
 }
 
 // TestOverrun has clients send more to one function than may wait for it: what is dropped is counted, also after the end.

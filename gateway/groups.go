@@ -71,6 +71,10 @@ func unescapeGroup(s string) (string, error) {
 // onBroadcast takes a client's message to a group.
 func (g *Gateway) onBroadcast(m *nats.Msg) {
 	g.broadcasts.Add(1)
+	if !answerable(m.Reply) {
+		g.dropped.Add(1)
+		return
+	}
 	answer, err := g.broadcast(m)
 	if err != nil {
 		g.dropped.Add(1)
@@ -82,7 +86,7 @@ func (g *Gateway) onBroadcast(m *nats.Msg) {
 	reply := &nats.Msg{Subject: m.Reply, Data: answer}
 	if err != nil {
 		code, kind := classify(err)
-		if errors.Is(err, errGroupName) {
+		if errors.Is(err, errGroupName) || errors.Is(err, pg.ErrBadName) {
 			code, kind = "400", "bad_argument"
 		}
 		reply.Header = nats.Header{"Nats-Service-Error": {oneLine(err.Error())}, "Nats-Service-Error-Code": {code}}
@@ -136,9 +140,16 @@ func toClient(v any) (data []byte, header nats.Header, err error) {
 	return data, nats.Header{contentType: {typeJSON}}, err
 }
 
+// answerable says whether a client may have an answer there, or wants none. On a subject of the mesh's own it would be a
+// message that the client's permissions do not allow: NATS asks for none where a request names its reply.
+func answerable(reply string) bool {
+	return !strings.HasPrefix(reply, "kith.") && !strings.HasPrefix(reply, "$")
+}
+
 // listener is a process of this node that is a member of a group on behalf of clients.
 type listener struct {
-	pid process.PID
+	pid  process.PID
+	life process.Life
 }
 
 // follow joins the groups that clients have subscribed to, and leaves those that nobody listens to any more.
@@ -158,10 +169,15 @@ func (g *Gateway) follow() {
 	}
 	wanted := g.wanted()
 	for group, l := range g.listeners {
-		if !wanted[group] {
+		switch {
+		case !wanted[group]:
 			g.cfg.Runtime.Exit(l.pid, process.ErrShutdown)
-			delete(g.listeners, group)
+		case l.life.Ended(): // somebody has ended a member of the group
+			g.log.Warn().Str("group", group).Msg("the process that hears a group for clients has ended; another takes its place")
+		default:
+			continue
 		}
+		delete(g.listeners, group)
 	}
 	for group := range wanted {
 		if g.listeners[group] == nil {
@@ -177,7 +193,7 @@ func (g *Gateway) wanted() map[string]bool {
 	for _, p := range g.patterns {
 		if strings.ContainsAny(p, "*>") {
 			wild = append(wild, p)
-		} else if group, err := unescapeGroup(p); err == nil {
+		} else if group, err := unescapeGroup(p); err == nil && group != "" && len(group) <= pg.MaxName {
 			wanted[group] = true
 		}
 	}
@@ -239,7 +255,7 @@ func (g *Gateway) listen(group string) {
 		g.cfg.Runtime.Exit(pid, process.ErrShutdown)
 		return
 	}
-	g.listeners[group] = &listener{pid: pid}
+	g.listeners[group] = &listener{pid: pid, life: g.cfg.Runtime.Life(pid)}
 }
 
 func (g *Gateway) forward(subject string, message any) {
