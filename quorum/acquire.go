@@ -38,7 +38,7 @@ func (s *Store) Seize(ctx context.Context, key string, value []byte) (*Lease, er
 // fresh is the record of a new lease.
 func (s *Store) fresh(value []byte) *record {
 	return &record{
-		Node: s.n.Name(), Incarnation: s.n.ID().Incarnation, Value: value, Mark: rand.Text(), Seconds: int64(s.lease / time.Second),
+		Node: s.n.Name(), Incarnation: s.n.ID().Incarnation, Value: bytes.Clone(value), Mark: rand.Text(), Seconds: int64(s.lease / time.Second),
 	}
 }
 

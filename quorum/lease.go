@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -192,8 +193,8 @@ func (l *Lease) replace(ctx context.Context, value *[]byte) (sent time.Time, err
 }
 
 // Update replaces the value of the key, which others see in Holder.Value. It blocks until the stores have agreed, within ctx
-// and the lease. Errors: ErrLeaseLost, ErrReleased, ErrNoQuorum (the value may or may not be the new one), ErrBadKey,
-// ErrClosed.
+// and the lease. Errors: ErrLeaseLost (with ErrBadRecord where something else has written the key), ErrReleased, ErrNoQuorum
+// (the value may or may not be the new one), ErrBadKey, ErrClosed.
 func (l *Lease) Update(ctx context.Context, value []byte) error {
 	if err := check(l.key, value); err != nil {
 		return err
@@ -207,9 +208,16 @@ func (l *Lease) Update(ctx context.Context, value []byte) error {
 	defer context.AfterFunc(l.ctx, cancel)()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	value = bytes.Clone(value) // renewals write it again
 	_, err := l.replace(ctx, &value)
-	if errors.Is(err, ErrNoQuorum) && l.ctx.Err() != nil {
+	switch {
+	case errors.Is(err, ErrNoQuorum) && l.ctx.Err() != nil:
 		return l.lostError()
+	case errors.Is(err, ErrBadRecord): // something else has taken the key
+		err = fmt.Errorf("%w: %w", ErrLeaseLost, err)
+	}
+	if errors.Is(err, ErrLeaseLost) {
+		l.finish(err)
 	}
 	return l.s.mapError(err)
 }
@@ -235,7 +243,7 @@ func (l *Lease) Abandon() { l.finish(fmt.Errorf("%w: given up", ErrLeaseLost)) }
 
 // Release gives the key back at once. The context ends first, with the cause ErrReleased. A lease that was lost needs no
 // release; releasing it, or releasing twice, does nothing. Errors: ErrNoQuorum: then the key comes free when the lease
-// ends by itself.
+// ends by itself; ErrBadRecord: something else has written the key, and the lease has nothing to give back.
 func (l *Lease) Release(ctx context.Context) error { return l.ReleaseFor(ctx, "") }
 
 // ReleaseSoon is ReleaseFor that does not wait: the lease has ended when it returns, and the key comes free soon after.

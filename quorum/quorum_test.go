@@ -86,14 +86,16 @@ func TestLease(t *testing.T) {
 	})
 
 	t.Run("kept-beyond-its-time", func(t *testing.T) {
-		l, err := sa.Acquire(m.ctx, "kept", nil)
+		value := []byte("mine")
+		l, err := sa.Acquire(m.ctx, "kept", value)
 		fatal(t, err)
+		clear(value) // which the caller may use again: renewals write what was given
 		select {
 		case <-l.Context().Done():
 			t.Fatal(context.Cause(l.Context()))
 		case <-time.After(5 * time.Second): // more than two leases
 		}
-		if h, ok, err := sb.LookupConfirmed(m.ctx, "kept"); err != nil || !ok || h.Token != l.Token() {
+		if h, ok, err := sb.LookupConfirmed(m.ctx, "kept"); err != nil || !ok || h.Token != l.Token() || string(h.Value) != "mine" {
 			t.Fatalf("got %+v %v %v", h, ok, err)
 		}
 		fatal(t, l.Release(m.ctx))

@@ -141,10 +141,25 @@ type lastRequest struct {
 
 func decode(key string, data []byte) (*record, error) {
 	r := new(record)
-	if err := codec.Unmarshal(data, r); err != nil {
+	err := codec.Unmarshal(data, r)
+	if err == nil {
+		err = r.check()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %q, subject %s of bucket %s: %w", ErrBadRecord, key, subject(key), bucketName, err)
 	}
 	return r, nil
+}
+
+// check refuses what no store of this package writes.
+func (r *record) check() error {
+	switch {
+	case r.lease() < minLease || r.Seconds > int64(maxLease/time.Second):
+		return fmt.Errorf("a lease of %d s", r.Seconds)
+	case r.Node == "" || len(r.Members) == 0:
+		return errors.New("nobody holds it")
+	}
+	return nil
 }
 
 // readAfter reads a key that has changed since a revision. errStale says that the store which answered does not know.

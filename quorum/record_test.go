@@ -3,6 +3,7 @@ package quorum
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"reflect"
 	"testing"
 
@@ -27,9 +28,42 @@ func TestRecordGolden(t *testing.T) {
 	}
 }
 
+// TestRecordBelieved: what the stores hold is believed only if a store of this package could have written it.
+func TestRecordBelieved(t *testing.T) {
+	good := record{Node: "a@h", Incarnation: 1, Mark: "m", Seconds: 10, Members: []member{{"a@h", "m"}}}
+	rows := []struct {
+		name string
+		edit func(*record)
+		ok   bool
+	}{
+		{"good", func(*record) {}, true},
+		{"no_time", func(r *record) { r.Seconds = 0 }, false},
+		{"less_than_no_time", func(r *record) { r.Seconds = -1 }, false},
+		{"more_than_there_is", func(r *record) { r.Seconds = 1 << 62 }, false},
+		{"no_node", func(r *record) { r.Node = "" }, false},
+		{"no_member", func(r *record) { r.Members = nil }, false},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			r := good
+			row.edit(&r)
+			data, err := codec.Marshal(&r)
+			fatal(t, err)
+			if _, err := decode("k", data); err == nil != row.ok || err != nil && !errors.Is(err, ErrBadRecord) {
+				t.Error(err)
+			}
+		})
+	}
+	for _, subj := range []string{subject("a"), subjectPrefix + "k.YR", subjectPrefix + "s.YQ", subjectPrefix + "k.*"} {
+		if key, ok := keyOf(subj); ok != (subj == subject("a")) || ok && key != "a" {
+			t.Errorf("%s is taken as %q, %v", subj, key, ok)
+		}
+	}
+}
+
 // FuzzRecord: whatever stands in the stores, reading it does not panic, and what is read can be written again.
 func FuzzRecord(f *testing.F) {
-	data, err := codec.Marshal(&record{Node: "a@h", Value: []byte("v"), Mark: "m", Members: []member{{"a@h", "m"}}})
+	data, err := codec.Marshal(&record{Node: "a@h", Value: []byte("v"), Mark: "m", Seconds: 10, Members: []member{{"a@h", "m"}}})
 	if err != nil {
 		f.Fatal(err)
 	}

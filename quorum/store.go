@@ -30,6 +30,7 @@ const (
 
 	defaultLease = 10 * time.Second
 	minLease     = 2 * time.Second // the stores count in whole seconds
+	maxLease     = 365 * 24 * time.Hour
 	leastStores  = 3
 	// attempt bounds one request to the stores; the operation goes on until its own context ends.
 	attempt = 2 * time.Second
@@ -49,7 +50,7 @@ const (
 type Option func(*Store)
 
 // WithLease sets how long a lease holds without renewal. It is rounded down to whole seconds, since the stores count so;
-// the least is 2 s, the default 10 s. The stores need up to 9 s to choose anew when the one that led them has died: a lease
+// the least is 2 s, the most a year, the default 10 s. The stores need up to 9 s to choose anew when the one that led them has died: a lease
 // under 15 s may be lost by that, a longer one is not, but others wait longer for the key of a holder that has died.
 func WithLease(d time.Duration) Option { return func(s *Store) { s.lease = d.Truncate(time.Second) } }
 
@@ -91,8 +92,8 @@ func Open(ctx context.Context, n *node.Node, opts ...Option) (*Store, error) {
 	if s.replicas == 0 {
 		s.replicas = max(len(n.StoreNodes()), leastStores)
 	}
-	if s.lease < minLease {
-		return nil, fmt.Errorf("%w: a lease of %v is under %v", ErrBadKey, s.lease, minLease)
+	if s.lease < minLease || s.lease > maxLease {
+		return nil, fmt.Errorf("%w: a lease of %v, and not %v to %v", ErrBadKey, s.lease, minLease, maxLease)
 	}
 	var err error
 	if s.conn, s.js, err = n.Stores(); err != nil {
@@ -188,7 +189,7 @@ func keyOf(subj string) (key string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	data, err := base64.RawURLEncoding.DecodeString(text)
+	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	return string(data), err == nil
 }
 

@@ -48,6 +48,7 @@ type Change struct {
 	// Revision orders all changes. Of Synced it is the last that was told.
 	Revision uint64
 	// Missed says that this Freed was found out only later, when the watch began anew; Revision is that of the last Held.
+	// Or that something else has written the key, at Revision.
 	Missed bool
 	// Expired says that a Freed key was not released: its time was over. Why is what ReleaseFor was given.
 	Expired bool
@@ -102,14 +103,17 @@ func (w *Watch) Close() { w.cancel() }
 // called. It blocks within ctx. Errors: ErrNoQuorum, ErrClosed.
 func (w *Watch) Sync(ctx context.Context) error {
 	var mark uint64
-	err := w.s.try(ctx, func(ctx context.Context) (err error) {
+	publish := func(ctx context.Context) (err error) {
 		mark, err = w.s.publish(ctx, &nats.Msg{Subject: syncSubject + w.id, Header: nats.Header{}},
-			[]jetstream.PublishOpt{jetstream.WithMsgTTL(time.Minute), jetstream.WithRetryAttempts(0)})
+			[]jetstream.PublishOpt{jetstream.WithMsgTTL(syncMark), jetstream.WithRetryAttempts(0)})
 		return err
-	})
-	if err != nil {
+	}
+	if err := w.s.try(ctx, publish); err != nil {
 		return w.s.mapError(err)
 	}
+	// A watch that stood still, or had to begin anew, for longer than the mark is kept does not meet it any more.
+	again := time.NewTicker(syncMark / 2)
+	defer again.Stop()
 	for {
 		w.mu.Lock()
 		last, news := w.last, w.news
@@ -119,6 +123,10 @@ func (w *Watch) Sync(ctx context.Context) error {
 		}
 		select {
 		case <-news:
+		case <-again.C:
+			if err := w.s.try(ctx, publish); err != nil {
+				return w.s.mapError(err)
+			}
 		case <-w.ctx.Done():
 			return ErrClosed
 		case <-ctx.Done():
@@ -126,6 +134,9 @@ func (w *Watch) Sync(ctx context.Context) error {
 		}
 	}
 }
+
+// syncMark is how long the stores keep the mark of a Sync.
+const syncMark = time.Minute
 
 // run watches, and begins anew when it has lost touch.
 func (w *Watch) run() {
@@ -223,6 +234,10 @@ func (w *Watch) message(m jetstream.Msg, revision uint64, fresh map[string]bool)
 	if err != nil {
 		w.s.counters.badRecords.Add(1)
 		w.s.log.Warn().Err(err).Msg("record of a lease left out")
+		if _, held := w.known[key]; held { // whoever held it does not any more
+			delete(w.known, key)
+			w.tell(Change{Kind: Freed, Key: key, Revision: revision, Missed: true})
+		}
 		return
 	}
 	if fresh != nil {

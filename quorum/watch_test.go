@@ -26,6 +26,12 @@ func (d *diary) tell(c Change) {
 	d.list = append(d.list, c)
 }
 
+func (d *diary) has(k ChangeKind) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.list, func(c Change) bool { return c.Kind == k })
+}
+
 // story is what was told of one key, without renewals.
 func (d *diary) story(key string) (lines []string) {
 	d.mu.Lock()
@@ -90,7 +96,7 @@ func TestWatch(t *testing.T) {
 	t.Run("snapshot", func(t *testing.T) {
 		same(t, "w/early", "held e 0")
 		same(t, "other/key")
-		if i := slices.IndexFunc(d.list, func(c Change) bool { return c.Kind == Synced }); i < 0 {
+		if !d.has(Synced) {
 			t.Error("it is not synced")
 		}
 	})
@@ -235,7 +241,12 @@ func TestWatch(t *testing.T) {
 		if got := sb.Stats().BadRecords; got != 1 {
 			t.Errorf("%d bad records are counted", got)
 		}
-		fatal(t, l.Release(m.ctx))
+		_, err = sa.js.Publish(m.ctx, subject("w/good"), []byte("no record"))
+		fatal(t, err)
+		if err := l.Update(m.ctx, []byte("2")); !errors.Is(err, ErrLeaseLost) || !errors.Is(err, ErrBadRecord) || l.Held() {
+			t.Errorf("%v, held: %v", err, l.Held())
+		}
+		same(t, "w/good", "held 1 0", "freed")
 		fatal(t, sa.stream.Purge(m.ctx, jetstream.WithPurgeSubject(subject("w/bad"))))
 		l, err = sb.Acquire(m.ctx, "w/bad", []byte("2"))
 		fatal(t, err)
