@@ -104,6 +104,7 @@ type Pending[Resp any] struct {
 	monitor *process.Monitor
 	ready   func() // called when something has come in
 	sent    chan struct{}
+	given   bool // up while it was being sent: whatever is below is not the caller's any more
 
 	done     bool
 	answered bool // by the server, be it with an error
@@ -208,6 +209,9 @@ func (p *Pending[Resp]) finish(err error) {
 // Call.
 func (p *Pending[Resp]) Wait(ctx context.Context) (Resp, error) {
 	var zero Resp
+	if p.given {
+		return zero, ErrAbandoned
+	}
 	if err := p.awaitSent(ctx); err != nil {
 		return zero, err
 	}
@@ -259,6 +263,9 @@ func (p *Pending[Resp]) Receive(ctx context.Context) (Resp, error) {
 
 // settled reports whether there is an answer.
 func (p *Pending[Resp]) settled() bool {
+	if p.given {
+		return true
+	}
 	if p.sent != nil {
 		select {
 		case <-p.sent:
@@ -271,17 +278,25 @@ func (p *Pending[Resp]) settled() bool {
 
 // Abandon gives the request up. An answer that comes later is dropped.
 func (p *Pending[Resp]) Abandon() {
+	if p.given {
+		return
+	}
 	if p.sent != nil {
 		select {
 		case <-p.sent:
 		default:
+			p.given = true
 			go func() { // it is still being sent
 				<-p.sent
-				p.Abandon()
+				p.drop()
 			}()
 			return
 		}
 	}
+	p.drop()
+}
+
+func (p *Pending[Resp]) drop() {
 	if !p.done {
 		p.finish(ErrAbandoned)
 	}
@@ -289,6 +304,9 @@ func (p *Pending[Resp]) Abandon() {
 
 // poll takes the answer if it has come, and reports whether there is one.
 func (p *Pending[Resp]) poll() bool {
+	if p.given {
+		return true
+	}
 	if p.sent != nil {
 		select {
 		case <-p.sent:

@@ -270,6 +270,19 @@ func TestGEN(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+		t.Run("GEN-26_abandoned_while_it_is_sent_"+at.name, func(t *testing.T) {
+			for range 20 {
+				p := genserver.SendRequest(bg, here, process.Name{Name: "x", Node: "nobody@127.0.0.1"}, Add{}) // must connect first
+				p.Abandon()
+				p.Abandon()
+				if _, err := p.Wait(bg); !errors.Is(err, genserver.ErrAbandoned) {
+					t.Fatal(err)
+				}
+				if _, err := p.Receive(bg); !errors.Is(err, genserver.ErrAbandoned) {
+					t.Fatal(err)
+				}
+			}
+		})
 		t.Run("GEN-26_collection_"+at.name, func(t *testing.T) {
 			pid, _ := start(t, there)
 			var c genserver.Collection[string]

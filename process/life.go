@@ -58,6 +58,10 @@ func (p *Process) finalReason(err error) error {
 
 // finish ends the process with what its body came to. It runs on the goroutine of the process.
 func (p *Process) finish(err error) {
+	if p.out != nil {
+		err = p.finalReason(err)
+		p.stopPump(err)
+	}
 	if n := len(p.batch) - p.head; n > 0 {
 		p.rt.stats.unread.Add(uint64(n))
 		p.batch, p.head = nil, 0

@@ -150,6 +150,37 @@ func TestMailbox(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("channel_left_early", func(t *testing.T) {
+		rt := alone(t)
+		for range 200 { // the channel takes messages ahead while the process ends
+			begin := make(chan struct{})
+			pid := rt.Spawn(func(self *Process) error {
+				<-begin
+				<-self.Messages()
+				return errors.New("enough")
+			})
+			end := endOf(rt, pid)
+			send(t, rt, pid, 0, 1, 2)
+			close(begin)
+			if err := <-end; err == nil || err.Error() != "enough" {
+				t.Fatal(err)
+			}
+		}
+		if n := rt.Stats().Unread; n != 400 {
+			t.Errorf("%d of 400 are counted as unread", n)
+		}
+		guest := rt.Attach()
+		end := endOf(rt, guest.PID())
+		send(t, rt, guest.PID(), 0, 1)
+		<-guest.Messages()
+		guest.Detach(nil)
+		if err := <-end; !errors.Is(err, ErrNormal) {
+			t.Fatal(err)
+		}
+		if n := rt.Stats().Unread; n != 401 {
+			t.Errorf("%d of 401 are counted as unread", n)
+		}
+	})
 	t.Run("concurrent_senders_keep_their_own_order", func(t *testing.T) {
 		rt := alone(t)
 		type item struct{ sender, n int }

@@ -178,6 +178,15 @@ func (p *Process) Messages() <-chan Message {
 	return p.out
 }
 
+// stopPump ends the pump, which must not touch the mailbox any more when the process lets go of it. What it had taken
+// ahead stays unread.
+func (p *Process) stopPump(reason error) {
+	p.stop(reason)
+	for range p.out {
+		p.rt.stats.unread.Add(1)
+	}
+}
+
 // pump moves messages from the mailbox into the channel until the process is told to end.
 func (p *Process) pump(done <-chan struct{}) {
 	defer close(p.out)
@@ -189,6 +198,7 @@ func (p *Process) pump(done <-chan struct{}) {
 		select {
 		case p.out <- msg:
 		case <-done:
+			p.rt.stats.unread.Add(1)
 			return
 		}
 	}
