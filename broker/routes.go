@@ -181,12 +181,14 @@ func sameSeeds(x, y []seed) bool {
 	return len(x) == len(y) && !slices.ContainsFunc(x, func(s seed) bool { return !slices.Contains(y, s) })
 }
 
-// seedURLs copies the URLs, since the server keeps what it is given.
+// seedURLs copies the URLs, since the server keeps what it is given. They are sorted, or else the server would sort its own
+// at the first reload, in place, while it dials by that list.
 func seedURLs(seeds []seed) []*url.URL {
 	urls := make([]*url.URL, len(seeds))
 	for i, s := range seeds {
 		u := *s.url
 		urls[i] = &u
 	}
+	slices.SortFunc(urls, func(x, y *url.URL) int { return cmp.Compare(x.String(), y.String()) })
 	return urls
 }

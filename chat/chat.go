@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -80,9 +81,13 @@ func Run(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	u := newUser(cfg, scope, front)
-	done := make(chan error, 1)
+	done, ended := make(chan error, 1), make(chan struct{})
+	var decided atomic.Bool // whether the function runs
 	pid := cfg.Runtime.Spawn(func(self *process.Process) error {
-		done <- u.run(ctx, self)
+		if decided.CompareAndSwap(false, true) {
+			defer close(ended)
+			done <- u.run(ctx, self)
+		}
 		return nil
 	})
 	if pid == (process.PID{}) {
@@ -96,5 +101,9 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 	})
 	defer stop()
-	return <-done
+	err = <-done
+	if cancel(); !decided.CompareAndSwap(false, true) {
+		<-ended // a process that was killed may still be writing to Out
+	}
+	return err
 }

@@ -170,9 +170,9 @@ func (p *person) await(what string, fits func(string) bool) string {
 		case <-change:
 		case err := <-p.ended:
 			p.ended <- err
-			p.t.Fatalf("the chat of %s ended (%v) while %s was awaited; it shows\n%s", p.nick, err, what, p.out.text)
+			p.t.Fatalf("the chat of %s ended (%v) while %s was awaited; it shows\n%s", p.nick, err, what, strings.Join(p.out.lines(), "\n"))
 		case <-timeout.C:
-			p.t.Fatalf("%s does not see %s, but\n%s", p.nick, what, p.out.text)
+			p.t.Fatalf("%s does not see %s, but\n%s", p.nick, what, strings.Join(p.out.lines(), "\n"))
 		}
 	}
 }
@@ -248,7 +248,7 @@ func (p *person) end() error {
 		p.ended <- err
 		return err
 	case <-time.After(patience):
-		p.t.Fatalf("the chat of %s does not end; it shows\n%s", p.nick, p.out.text)
+		p.t.Fatalf("the chat of %s does not end; it shows\n%s", p.nick, strings.Join(p.out.lines(), "\n"))
 		return nil
 	}
 }

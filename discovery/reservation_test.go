@@ -264,22 +264,31 @@ type child struct {
 
 func startChild(t *testing.T, dir, name string) *child {
 	t.Helper()
+	c, err := tryChild(t, dir, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// tryChild is for goroutines, which must not end the test.
+func tryChild(t *testing.T, dir, name string) (*child, error) {
 	c := &child{cmd: exec.Command(os.Args[0])}
 	c.cmd.Env = append(os.Environ(), "DISCOVERY_TEST_HOLD="+dir, "DISCOVERY_TEST_NAME="+name)
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() { _ = c.cmd.Process.Kill(); _ = c.cmd.Wait() })
 	line, _ := bufio.NewReader(out).ReadString('\n')
 	c.said = strings.TrimSpace(line)
-	return c
+	return c, nil
 }
 
 // TestLocal_processes: a killed process holds nothing, whatever its files say; a living one holds its name against
@@ -333,7 +342,14 @@ func TestLocal_process_race(t *testing.T) {
 	const count = 8
 	said := make(chan string, count)
 	for range count {
-		go func() { said <- startChild(t, dir, "a@h").said }()
+		go func() {
+			c, err := tryChild(t, dir, "a@h")
+			if err != nil {
+				said <- err.Error()
+				return
+			}
+			said <- c.said
+		}()
 	}
 	held := 0
 	for range count {

@@ -37,7 +37,7 @@ type controller struct {
 	looked   time.Time           // when they were last looked at
 	// compareAt is when to look whether they have changed unnoticed.
 	compareAt time.Time
-	lookCost  time.Duration   // how long that took
+	lookCost  time.Duration // how long that took
 	gaveUp    gaveUp
 	// verifying are the nodes whose address is being asked; checks are the goroutines that ask.
 	verifying map[membership.ID]bool

@@ -135,9 +135,16 @@ func TestReady(t *testing.T) {
 		nodes[0] = first
 		var group sync.WaitGroup
 		for i := 1; i < count; i++ {
-			group.Go(func() { nodes[i] = start(t, fmt.Sprint("n", i), joining(first)) })
+			group.Go(func() {
+				var err error
+				if nodes[i], err = tryStart(t, fmt.Sprint("n", i), joining(first)); err != nil {
+					t.Errorf("n%d: %v", i, err)
+				}
+			})
 		}
-		group.Wait()
+		if group.Wait(); t.Failed() {
+			return
+		}
 		for _, n := range nodes {
 			if err := n.WaitPeers(within(t), count-1); err != nil {
 				t.Errorf("%s: %v", n.Name(), err)

@@ -121,12 +121,16 @@ func (r *reloader) reload() error {
 	return nil
 }
 
+// hangups catches SIGHUP, which would end the program, until release is called.
+func hangups() (signals <-chan os.Signal, release func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
+}
+
 // onHangup reloads at each SIGHUP until ctx ends.
-func (r *reloader) onHangup(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
+func (r *reloader) onHangup(ctx context.Context, hangup <-chan os.Signal) {
 	go func() {
-		defer signal.Stop(hangup)
 		for {
 			select {
 			case <-hangup:

@@ -36,11 +36,13 @@ func (a *app) runNode(cmd *cobra.Command, _ []string) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	log := a.logger(cfg, zerolog.InfoLevel)
+	hangup, release := hangups() // one that comes during the start is answered after it
+	defer release()
 	r, err := start(ctx, cfg, name, log, stop)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	r.secrets.onHangup(ctx)
+	r.secrets.onHangup(ctx, hangup)
 	if err := r.node.WaitReady(ctx); err != nil && ctx.Err() == nil {
 		return errors.Join(err, r.leave())
 	}
