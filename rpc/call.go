@@ -89,6 +89,7 @@ type outgoing struct {
 	node, fn string
 	local    bool
 	cast     bool
+	hurried  bool // of a cast: nobody waits for a full window
 	stream   bool
 	arg      payload
 	deadline instant // zero: none
@@ -271,9 +272,16 @@ func (s *Server) abandon(rq *outgoing, id uint64, sv *serving, err error) {
 		}
 		return
 	}
+	s.cancelThere(rq.node, id)
+}
+
+// cancelThere tells a node that nobody waits for a call any more. Without a session there is nothing left to cancel.
+func (s *Server) cancelThere(name string, id uint64) {
+	if name == s.self.Name {
+		return
+	}
 	f := frame{kind: frameCancel, id: id}
-	// Without a session there is nothing left to cancel.
-	_ = s.link.Post(node.ID{Name: rq.node}, node.ProtocolCalls, f.appendHead(nil))
+	_ = s.link.Post(node.ID{Name: name}, node.ProtocolCalls, f.appendHead(nil))
 }
 
 // timedOutAtOnce is a call that has no time at all: it is sent, and nobody waits (ERPC-10).

@@ -27,7 +27,7 @@ func (s *Server) Cast(ctx context.Context, nodeName, fn string, arg any, opts ..
 		return &CallError{Node: nodeName, Func: fn, Err: err}
 	}
 	rq.cast = true
-	return s.castOne(ctx, &rq, true)
+	return s.castOne(ctx, &rq)
 }
 
 // Multicast casts to each entry of nodes, as often as it is there; nil means this node and all visible ones. Unknown
@@ -40,22 +40,22 @@ func (s *Server) Multicast(ctx context.Context, nodes []string, fn string, arg a
 	}
 	var failed error
 	for i := range requests {
-		requests[i].cast = true
-		if err := s.castOne(ctx, &requests[i], false); err != nil && failed == nil {
+		requests[i].cast, requests[i].hurried = true, true
+		if err := s.castOne(ctx, &requests[i]); err != nil && failed == nil {
 			failed = err
 		}
 	}
 	return failed
 }
 
-func (s *Server) castOne(ctx context.Context, rq *outgoing, wait bool) error {
+func (s *Server) castOne(ctx context.Context, rq *outgoing) error {
 	if err := ctx.Err(); err != nil {
 		return rq.fail(false, transportError(err)).err
 	}
 	if s.client != nil {
 		return s.intercept(ctx, rq).err
 	}
-	return s.send(ctx, rq, wait)
+	return s.send(ctx, rq, !rq.hurried)
 }
 
 // send sends a request that nobody waits for. Unless wait is set, a full window does not hold it up either.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 )
 
@@ -165,4 +166,7 @@ func (c *Collection[L]) remove(f *Future) {
 		live++
 	}
 	c.order = c.order[live:]
+	if len(c.order) > 2*len(c.entries)+16 { // behind one that waits for long
+		c.order = slices.DeleteFunc(c.order, func(f *Future) bool { _, waits := c.entries[f]; return !waits })
+	}
 }

@@ -154,7 +154,7 @@ func as[T any](o *payload) (T, error) {
 		v, _ := any(append(make([]byte, 0, len(o.data)), o.data...)).(T)
 		return v, nil
 	}
-	if o.direct {
+	if _, untyped := any(&none).(*any); o.direct && !untyped { // as any, a local caller sees the types that a remote one does
 		if v, ok := o.value.(T); ok {
 			return v, nil
 		}

@@ -46,7 +46,7 @@ func (s *Server) handleOwn(ctx context.Context, r *Request) (any, error) {
 	}
 	switch {
 	case rq.cast:
-		return nil, s.send(ctx, &rq, true)
+		return nil, s.send(ctx, &rq, !rq.hurried)
 	case rq.stream:
 		return s.items(ctx, &rq), nil
 	}

@@ -150,7 +150,7 @@ func NoTimeout() CallOption { return CallOption{kind: optNoTimeout} }
 // IdempotencyKey makes the called node run the function at most once for that key, of 1 to 255 bytes: while the first
 // call runs, further ones wait for its answer; once it has ended, they get the same answer, for as long as the called
 // node's window lasts (WithWindow). So a call whose outcome is unknown can be repeated. Keys belong to a function and
-// must be unique across callers. It does not apply to streams.
+// must be unique across callers. Streams leave it out of account.
 func IdempotencyKey(key string) CallOption { return CallOption{kind: optKey, k: key} }
 
 // WithHeader sends the pair along; see Header.

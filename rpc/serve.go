@@ -73,7 +73,7 @@ func (s *Server) serve(p node.Peer, f *frame) {
 
 // admit counts one more running call, of fn unless it is nil, or says why not. What it admits must be released.
 func (s *Server) admit(fn *function) error {
-	if s.running.Add(1) > int64(s.set.limit) {
+	if s.running.Add(1) > int64(s.set.limit) || s.answering.Load() >= int64(s.set.limit) {
 		s.release(nil)
 		s.count.overloads.Add(1)
 		return ErrOverload
@@ -111,6 +111,9 @@ func (sv *serving) run() {
 		sv.s.count.served.Add(1)
 		v, err := sv.fn.handler.Handle(&sv.callContext, &sv.req)
 		sv.take(v, err)
+		if sv.result.err != nil {
+			describe(sv.result.err) // an error whose own methods panic is a panic of the function, here where one is caught
+		}
 	}
 	sv.returned = true
 }
@@ -169,8 +172,11 @@ func (sv *serving) end() {
 	if sv.unbound {
 		fn = nil
 	}
+	// While it waits for the caller's window it counts apart, so that a caller that takes no answers has a bound, too.
+	sv.s.answering.Add(1)
 	sv.s.release(fn)
 	sv.answer()
+	sv.s.answering.Add(-1)
 	sv.cancel(context.Canceled)
 }
 

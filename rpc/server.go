@@ -39,10 +39,13 @@ type Server struct {
 	workers   workers
 	serving   servingTable
 	refusals  chan refusal
-	running   atomic.Int64
-	draining  atomic.Bool
-	drained   chan struct{} // closed when the last call of a draining server ended
-	drainOnce sync.Once
+	// stopRefusing ends their sender, which outlives the server: only a node that serves no calls at all needs none.
+	stopRefusing context.CancelFunc
+	running      atomic.Int64
+	answering    atomic.Int64 // calls that have ended, and whose answer is on its way
+	draining     atomic.Bool
+	drained      chan struct{} // closed when the last call of a draining server ended
+	drainOnce    sync.Once
 
 	pending    pendingTable[*call]
 	sweeping   atomic.Bool
@@ -73,6 +76,7 @@ func New(n *node.Node, opts ...Option) (*Server, error) {
 	}
 	if err := n.Handle(node.ProtocolCalls, sessions{s}); err != nil {
 		s.Close()
+		s.stopRefusing()
 		return nil, err
 	}
 	return s, nil
@@ -106,7 +110,9 @@ func newServer(l link, opts []Option) (*Server, error) {
 		}
 	}
 	context.AfterFunc(l.Context(), s.close)
-	go s.sendRefusals(l.Context())
+	refusing, stop := context.WithCancel(l.Context())
+	s.stopRefusing = stop
+	go s.sendRefusals(refusing)
 	return s, nil
 }
 
@@ -168,9 +174,11 @@ func (s *Server) close() {
 	s.draining.Store(true)
 	s.stop()
 	for _, c := range s.pending.close() {
+		s.cancelThere(c.node, c.id)
 		c.finish(outcome{err: &CallError{Node: c.node, Func: c.fn, Sent: true, Err: ErrClosed}})
 	}
 	for _, st := range s.streams.close() {
+		s.cancelThere(st.node, st.id)
 		st.end(&CallError{Node: st.node, Func: st.fn, Sent: true, Err: ErrClosed})
 	}
 	s.workers.close()

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ func (s *Server) Stream(ctx context.Context, nodeName, fn string, arg any, opts 
 	return func(yield func(Result, error) bool) {
 		rq, err := s.outgoing(ctx, nodeName, fn, opts)
 		if err == nil {
-			rq.stream = true
+			rq.stream, rq.opts.key = true, ""
 			err = rq.setArg(arg)
 		}
 		if err != nil {
@@ -70,49 +71,76 @@ func (s *Server) interceptItems(ctx context.Context, rq *outgoing) Items {
 func (s *Server) items(ctx context.Context, rq *outgoing) Items {
 	return func(yield func(any, error) bool) {
 		s.count.streams.Add(1)
-		st := newClientStream(rq)
-		id := s.pending.nextID()
-		if !s.streams.add(id, rq.node, 0, st) {
-			yield(nil, rq.fail(false, ErrClosed).err)
+		limit := rq.deadline
+		rq.deadline = 0 // what travels is the deadline of the whole
+		if d, ok := ctx.Deadline(); ok {
+			rq.deadline = s.clock.of(d)
+		}
+		st, err := s.openStream(ctx, rq, limit)
+		if err != nil {
+			yield(nil, err)
 			return
 		}
-		if err := s.openStream(ctx, rq, id, st); err != nil {
-			if _, ok := s.streams.take(id, rq.node); ok {
-				st.end(err)
-			}
-		}
-		s.drain(ctx, rq, id, st, yield)
-		if _, ok := s.streams.take(id, rq.node); ok { // the loop was left before the end
-			s.abandon(rq, id, st.serving(), nil)
+		s.drain(ctx, rq, st, yield)
+		if _, ok := s.streams.take(st.id, rq.node); ok { // the loop was left before the end
+			s.abandon(rq, st.id, st.serving(), nil)
 		}
 	}
 }
 
-// openStream sends the request.
-func (s *Server) openStream(ctx context.Context, rq *outgoing, id uint64, st *clientStream) error {
-	limit := rq.deadline
-	rq.deadline = 0 // what travels is the deadline of the whole
-	if d, ok := ctx.Deadline(); ok {
-		rq.deadline = s.clock.of(d)
-	}
+// openStream connects to the node if need be, within limit, and sends the request.
+func (s *Server) openStream(ctx context.Context, rq *outgoing, limit instant) (*clientStream, error) {
+	st := newClientStream(rq, s.pending.nextID())
 	if rq.local {
-		sv, err := s.startLocal(rq, id)
+		if !s.streams.add(st.id, rq.node, 0, st) {
+			return nil, rq.fail(false, ErrClosed).err
+		}
+		sv, err := s.startLocal(rq, st.id)
+		if err != nil {
+			s.streams.take(st.id, rq.node)
+			return nil, err
+		}
 		st.setServing(sv)
-		return err
+		return st, nil
 	}
-	f := s.frame(rq, id)
 	ctx, cancel := s.within(ctx, limit)
 	defer cancel()
-	err := s.link.Send(ctx, node.ID{Name: rq.node}, node.ProtocolCalls, 0, f.appendHead(nil), f.payload)
+	to := node.ID{Name: rq.node}
+	err := node.ErrNotConnected
+	if s.peers.has(rq.node) {
+		err = s.requestStream(ctx, rq, to, st)
+	}
+	if errors.Is(err, node.ErrNotConnected) {
+		// The end of the session before, which is perhaps just being told, is none of the business of a stream that is still
+		// to be requested: it is not in the table while there is no session.
+		hello := frame{kind: frameHello, version: protocolVersion}
+		st = newClientStream(rq, s.pending.nextID())
+		if err = s.link.Send(ctx, to, node.ProtocolCalls, 0, hello.appendHead(nil)); err == nil {
+			err = s.requestStream(ctx, rq, to, st)
+		}
+	}
 	if err != nil {
-		return rq.fail(false, s.waitError(transportError(err))).err
+		return nil, s.sendError(rq, err)
 	}
 	st.openBy = limit
-	return nil
+	return st, nil
+}
+
+// requestStream puts the stream in the table and sends its request over the session that there is.
+func (s *Server) requestStream(ctx context.Context, rq *outgoing, to node.ID, st *clientStream) error {
+	if !s.streams.add(st.id, rq.node, 0, st) {
+		return ErrClosed
+	}
+	f := s.frame(rq, st.id)
+	err := s.link.Send(ctx, to, node.ProtocolCalls, node.NoConnect, f.appendHead(nil), f.payload)
+	if err != nil {
+		s.streams.take(st.id, rq.node)
+	}
+	return err
 }
 
 // drain yields the items of st until it ends, and returns credit for what has been taken.
-func (s *Server) drain(ctx context.Context, rq *outgoing, id uint64, st *clientStream, yield func(any, error) bool) {
+func (s *Server) drain(ctx context.Context, rq *outgoing, st *clientStream, yield func(any, error) bool) {
 	var timer *time.Timer
 	var expired <-chan time.Time
 	if st.openBy != 0 {
@@ -128,11 +156,15 @@ func (s *Server) drain(ctx context.Context, rq *outgoing, id uint64, st *clientS
 		}
 		switch {
 		case more:
+			if err := ctx.Err(); err != nil { // however much waits
+				yield(nil, rq.fail(true, s.waitError(err)).err)
+				return
+			}
 			if !yield(out.asValue(), nil) {
 				return
 			}
 			if taken++; taken == batch {
-				s.grant(rq, id, st, taken)
+				s.grant(rq, st, taken)
 				taken = 0
 			}
 			continue
@@ -157,14 +189,14 @@ func (s *Server) drain(ctx context.Context, rq *outgoing, id uint64, st *clientS
 }
 
 // grant lets the function send n more items.
-func (s *Server) grant(rq *outgoing, id uint64, st *clientStream, n int) {
+func (s *Server) grant(rq *outgoing, st *clientStream, n int) {
 	if rq.local {
 		if sv := st.serving(); sv != nil {
 			sv.gate.add(uint64(n))
 		}
 		return
 	}
-	f := frame{kind: frameCredit, id: id, credit: uint64(n)}
+	f := frame{kind: frameCredit, id: st.id, credit: uint64(n)}
 	// Without a session the stream is about to end.
 	_ = s.link.Post(node.ID{Name: rq.node}, node.ProtocolCalls, f.appendHead(nil))
 }
@@ -193,6 +225,7 @@ func (s *Server) streamed(p node.Peer, f *frame) {
 // clientStream is one stream that this node reads: what has come and was not yielded. It holds no more than the
 // credit that was given.
 type clientStream struct {
+	id       uint64
 	node, fn string
 	limit    int
 	openBy   instant       // zero: whenever
@@ -206,8 +239,8 @@ type clientStream struct {
 	sv     *serving // of a stream of this same node
 }
 
-func newClientStream(rq *outgoing) *clientStream {
-	return &clientStream{node: rq.node, fn: rq.fn, limit: rq.opts.credit, wake: make(chan struct{}, 1)}
+func newClientStream(rq *outgoing, id uint64) *clientStream {
+	return &clientStream{id: id, node: rq.node, fn: rq.fn, limit: rq.opts.credit, wake: make(chan struct{}, 1)}
 }
 
 // errStreamEnd is what next returns at the regular end.

@@ -237,7 +237,7 @@ func TestStream(t *testing.T) {
 
 // TestStreamCreditIsKept has a peer send more than it was allowed.
 func TestStreamCreditIsKept(t *testing.T) {
-	st := newClientStream(&outgoing{node: nameB, fn: "f", opts: callOptions{credit: 2}})
+	st := newClientStream(&outgoing{node: nameB, fn: "f", opts: callOptions{credit: 2}}, 1)
 	for i, want := range []bool{true, true, false} {
 		if got := st.push(outcome{}); got != want {
 			t.Errorf("item %d: %v", i, got)
