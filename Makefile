@@ -12,9 +12,14 @@ help: ## list these words
 build: ## build the command into bin/kith
 	go build -o bin/kith ./cmd/kith
 
-# One package at a time: what they test has clocks, and real processes.
+# TOGETHER are the packages whose tests start no node: several at a time. The others run one at a time, since what they test
+# has clocks, and real processes.
+TOGETHER = $(shell go list ./... | grep -E '/(internal|config|kubernetes)(/|$$)' | grep -v /benchmark)
+ALONE = $(filter-out $(TOGETHER),$(shell go list ./...))
+
 test: ## run all tests, with the race detector if there is a C compiler
-	go test $(RACE) -p 1 -timeout 20m ./...
+	go test $(RACE) -timeout 20m $(TOGETHER)
+	go test $(RACE) -p 1 -timeout 20m $(ALONE)
 
 lint: ## gofmt, go vet and staticcheck, at the versions of go.mod and tools/go.mod
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
