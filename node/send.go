@@ -96,6 +96,18 @@ func (n *Node) Send(ctx context.Context, to ID, p Protocol, flags SendFlags, par
 	return n.closedOr(s.enqueue(ctx, flags, p, wire.Whole, n.out, parts...))
 }
 
+// Taken is how much a peer has handed on of what this node sent it in its session, a number that only grows: one that stands
+// still while something is under way is of a peer that takes nothing in. It is 0 without a session.
+func (n *Node) Taken(id ID) uint64 {
+	s := n.peers.Load().find(id)
+	if s == nil {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
+}
+
 // closedOr replaces an error that only says that this node has stopped.
 func (n *Node) closedOr(err error) error {
 	if err != nil && n.ctx.Err() != nil {

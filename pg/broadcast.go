@@ -29,7 +29,8 @@ type Delivery struct {
 //
 // What one goroutine broadcasts and sends arrives in that order at each member. A node whose window is full is waited
 // for, within ctx and the patience of the groups (see WithPatience); if it does not catch up it is skipped, without
-// waiting, until it has. The other members are not held up: they have the message by then.
+// waiting, until it has. The other members are not held up: they have the message by then. A message over 128 KiB is
+// waited for in every node that it goes to, as long as that node goes on taking things in.
 //
 // Errors, in all of which nothing was sent: ErrBadName, ErrClosed, node.ErrTooLarge, ctx.Err() if it was over before,
 // and those of process.Runtime.Encode, if the group has members elsewhere. A group without members is no error.
@@ -87,27 +88,41 @@ func (s *Scope) deliver(locals []process.PID, msg any) {
 const wholeFrame = 128 << 10
 
 // spread sends the frame of p.buf and payload to all targets, without waiting for anybody: over the topic to those
-// that take it, if they are enough, over their sessions to the others. It returns those that cannot take it now.
-// After an error nothing was sent. A target that is gone counts no members.
-func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byte) (late []int, err error) {
+// that take it, if they are enough, over their sessions to the others. It says whether there are any that cannot take it
+// now, or that have to be waited for anyhow, since it goes in parts: see waitFor. After an error nothing was sent. A target
+// that is gone counts no members.
+func (s *Scope) spread(ctx context.Context, p *plan, group string, payload []byte) (late bool, err error) {
 	s.reserve(p)
-	if len(p.buf)+len(payload) > wholeFrame {
-		err = s.spreadLarge(ctx, p, payload)
+	p.large = len(p.buf)+len(payload) > wholeFrame
+	if p.large {
+		err = s.checkSize(p, payload)
 	} else {
 		err = s.spreadSmall(ctx, p, group, payload)
 	}
-	p.leaveLanes()
+	p.leaveLanes() // what is still to be sent goes over sessions
 	for i := range p.targets {
 		t := &p.targets[i]
-		t.settle()
-		if t.state == full {
-			late = append(late, i)
+		switch {
+		case t.state == full:
+			late = true
+		case t.state == waiting && err == nil:
+			late = true
+			continue // it keeps its credit
 		}
+		t.settle()
 	}
 	if p.ask && err == nil {
 		s.ask(p)
 	}
 	return late, closedError(err)
+}
+
+// checkSize refuses what node would refuse, before anybody gets it.
+func (s *Scope) checkSize(p *plan, payload []byte) error {
+	if size, limit := len(p.buf)+len(payload), s.g.net.MaxMessage(); size > limit {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", node.ErrTooLarge, size, limit)
+	}
+	return nil
 }
 
 func (s *Scope) spreadSmall(ctx context.Context, p *plan, group string, payload []byte) error {
@@ -138,29 +153,6 @@ func (s *Scope) spreadSmall(ctx context.Context, p *plan, group string, payload 
 	return nil
 }
 
-// spreadLarge sends a message in parts, to all targets at once, so that none waits for another. Once it has begun with
-// a node, it waits for that node's window within ctx.
-func (s *Scope) spreadLarge(ctx context.Context, p *plan, payload []byte) error {
-	errs := make([]error, len(p.targets))
-	var sending sync.WaitGroup
-	for i := range p.targets {
-		if p.targets[i].state != waiting {
-			continue
-		}
-		sending.Go(func() {
-			errs[i] = s.g.net.Send(ctx, p.targets[i].id, node.ProtocolGroups, node.NoWait|node.NoConnect, p.buf, payload)
-			p.targets[i].state = outcome(ctx, errs[i])
-		})
-	}
-	sending.Wait()
-	for i := range p.targets {
-		if p.targets[i].state == refused {
-			return errs[i]
-		}
-	}
-	return nil
-}
-
 // outcome says what the result of a Send means for a target.
 func outcome(ctx context.Context, err error) state {
 	switch {
@@ -184,7 +176,7 @@ func closedError(err error) error {
 
 // waitFor sends to those who could not take the message at once, waiting for them for a while unless they are known to
 // be behind. It returns those that miss the message.
-func (s *Scope) waitFor(ctx context.Context, p *plan, group string, late []int, payload []byte) (skipped []node.ID) {
+func (s *Scope) waitFor(ctx context.Context, p *plan, group string, late bool, payload []byte) (skipped []node.ID) {
 	if s.g.behind.any.Load() > 0 {
 		for i := range p.targets {
 			if p.targets[i].state == sent {
@@ -192,43 +184,96 @@ func (s *Scope) waitFor(ctx context.Context, p *plan, group string, late []int, 
 			}
 		}
 	}
-	for _, i := range late {
-		t := &p.targets[i]
-		if !s.g.behind.is(t.id) {
-			t.state = s.waitForOne(ctx, p, t, payload)
-		}
-		switch t.state {
-		case sent:
-			s.g.behind.took(t.id)
-		case full:
-			s.g.behind.miss(t.id, missed{s.name, group})
-			skipped = append(skipped, t.id)
+	if late {
+		s.waitForAll(ctx, p, group, payload)
+	}
+	for i := range p.targets {
+		if p.targets[i].state == full {
+			skipped = append(skipped, p.targets[i].id)
 		}
 	}
 	return skipped
 }
 
-// waitForOne sends to one node within the patience of the groups. While the node goes on delivering what was sent
-// before, that begins anew.
-func (s *Scope) waitForOne(ctx context.Context, p *plan, t *target, payload []byte) state {
-	var purse *purse
-	if p.counted {
-		purse = s.g.credit.get(t.id)
+// waitForAll waits for all who are late at once, so that none gets the message later because of another.
+func (s *Scope) waitForAll(ctx context.Context, p *plan, group string, payload []byte) {
+	var sending sync.WaitGroup
+	for i := range p.targets {
+		t := &p.targets[i]
+		if t.state != full && t.state != waiting {
+			continue
+		}
+		sending.Go(func() {
+			s.waitForOne(ctx, p, t, payload)
+			switch t.state {
+			case sent:
+				s.g.behind.took(t.id)
+			case full:
+				s.g.behind.miss(t.id, missed{s.name, group})
+			}
+		})
+	}
+	sending.Wait()
+}
+
+// waitForOne sends to one node within the patience of the groups, or at once or not at all if it is known to be behind.
+// While the node goes on delivering what was sent before, the patience begins anew.
+func (s *Scope) waitForOne(ctx context.Context, p *plan, t *target, payload []byte) {
+	flags := node.NoConnect
+	if s.g.behind.is(t.id) {
+		if t.state == full {
+			return // it was tried just now
+		}
+		flags |= node.NoWait
+	}
+	if p.counted && t.purse == nil {
+		purse := s.g.credit.get(t.id)
 		if !purse.await(ctx, t.members, s.g.patience) {
-			return full
+			return
+		}
+		t.purse = purse
+	}
+	ctx, cancel := s.patient(ctx, p, t.id)
+	defer cancel()
+	t.state = outcome(ctx, s.g.net.Send(ctx, t.id, node.ProtocolGroups, flags, p.buf, payload))
+	if t.state == refused {
+		t.state = gone // this node is stopping
+	}
+	t.settle()
+}
+
+// patient ends with the patience of the groups. Sending in parts it begins anew whenever the node has taken something in:
+// the message may be more than a window, and the node cannot be blamed for that.
+func (s *Scope) patient(ctx context.Context, p *plan, id node.ID) (context.Context, context.CancelFunc) {
+	if !p.large {
+		return context.WithTimeout(ctx, s.g.patience)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		s.watchIntake(ctx, id)
+	}()
+	return ctx, cancel
+}
+
+// watchIntake returns when a node has taken nothing in for the patience of the groups, or when ctx ends. It looks often
+// enough to be late by a quarter of it at most.
+func (s *Scope) watchIntake(ctx context.Context, id node.ID) {
+	const looks = 4
+	look := time.NewTicker(max(s.g.patience/looks, time.Millisecond))
+	defer look.Stop()
+	taken := s.g.net.Taken(id)
+	for idle := 0; idle < looks; {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+		idle++
+		if now := s.g.net.Taken(id); now != taken {
+			taken, idle = now, 0
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.g.patience)
-	defer cancel()
-	now := outcome(ctx, s.g.net.Send(ctx, t.id, node.ProtocolGroups, node.NoConnect, p.buf, payload))
-	switch {
-	case purse == nil:
-	case now == sent:
-		purse.sent(t.members)
-	default:
-		purse.unsent(t.members)
-	}
-	return now
 }
 
 // ask asks the nodes that do not take the topic of a group yet to take it. Until they have told that they do, they

@@ -125,36 +125,39 @@ func (s *Scope) inquire(ctx context.Context, q *inquiry, group string, msg any) 
 	defer p.free()
 	defer p.leaveLanes()
 	members := distinct(p.locals)
-	if len(p.targets) > 0 {
-		payload, err := s.g.rt.Encode(msg)
-		if err != nil {
-			return err
-		}
-		for i := range p.targets {
-			q.expect(p.targets[i].id, seen[p.targets[i].id])
-		}
-		p.buf = appendKey(binary.AppendUvarint(appendHeader(p.buf[:0], kindCall, s.name), q.id), key{name: group})
-		late, err := s.spread(ctx, p, group, payload)
-		if err != nil {
-			return err
-		}
-		for _, id := range s.waitFor(ctx, p, group, late, payload) {
-			q.lose(id, node.ErrWouldBlock)
-		}
-		for i := range p.targets {
-			if t := &p.targets[i]; t.state != sent {
-				q.lose(t.id, process.ErrNoConnection)
-			}
-		}
-	}
-	if len(members) > 0 {
+	if len(p.targets) == 0 {
 		q.askLocal(s, group, msg, members)
+		return nil
+	}
+	payload, err := s.g.rt.Encode(msg)
+	if err != nil {
+		return err
+	}
+	for i := range p.targets {
+		q.expect(p.targets[i].id, seen[p.targets[i].id])
+	}
+	p.buf = appendKey(binary.AppendUvarint(appendHeader(p.buf[:0], kindCall, s.name), q.id), key{name: group})
+	late, err := s.spread(ctx, p, group, payload)
+	if err != nil {
+		return err
+	}
+	q.askLocal(s, group, msg, members)
+	for _, id := range s.waitFor(ctx, p, group, late, payload) {
+		q.lose(id, node.ErrWouldBlock)
+	}
+	for i := range p.targets {
+		if t := &p.targets[i]; t.state != sent {
+			q.lose(t.id, process.ErrNoConnection)
+		}
 	}
 	return nil
 }
 
 // askLocal asks the members of this node.
 func (q *inquiry) askLocal(s *Scope, group string, msg any, members []process.PID) {
+	if len(members) == 0 {
+		return
+	}
 	q.mu.Lock()
 	for _, m := range members {
 		q.pending[m] = struct{}{}

@@ -1,6 +1,7 @@
 package pg_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -80,6 +81,64 @@ func TestBroadcastBehind(t *testing.T) {
 	must(t, err)
 	if len(d.Skipped) > 0 || take(t, ins[2]) != "after" {
 		t.Fatalf("after catching up: %+v", d)
+	}
+}
+
+// TestBroadcastLargeBehind has one of two other nodes take in nothing but ticks, with room for the beginning of a large
+// message: the other members must not notice, nor who stops the scope meanwhile.
+func TestBroadcastLargeBehind(t *testing.T) {
+	c := newCluster(t, 3, meshtest.Tick(2*time.Second)) // a patience of 4 s
+	s := c.scope("s")
+	ctx := background(t)
+	var ins []<-chan any
+	for i := range s {
+		p, in := c.sink(i)
+		ins = append(ins, in)
+		must(t, s[i].Join("g", p))
+	}
+	meshtest.Eventually(t, "members", func() bool { return s[0].Count("g").Nodes == 3 })
+	meshtest.Eventually(t, "topics", func() bool { // without one, no lane is entered that Stop could wait for
+		_, err := s[0].Broadcast(ctx, "g", "small")
+		must(t, err)
+		return c.g[1].Stats().Topics == 1 && c.g[2].Stats().Topics == 1
+	})
+	for i := range ins {
+		meshtest.Eventually(t, "small ones", func() bool { return len(ins[i]) > 0 })
+	}
+	until := make(chan struct{})
+	defer close(until)
+	held := make(chan struct{})
+	go func() { _ = c.Node(3).Do(ctx, func() { close(held); <-until }) }()
+	<-held
+
+	large := strings.Repeat("x", 16<<20) // more than any window
+	type result struct {
+		d   pg.Delivery
+		err error
+	}
+	results := make(chan result, 1)
+	go func() {
+		d, err := s[0].Broadcast(context.Background(), "g", large)
+		results <- result{d, err}
+	}()
+	for i := range 2 {
+		for take(t, ins[i]) != large {
+		}
+	}
+	s[0].Stop()
+	select {
+	case r := <-results:
+		t.Fatalf("the others were waited for, or nobody was: %+v, %v", r.d, r.err)
+	default:
+	}
+	select {
+	case r := <-results:
+		must(t, r.err)
+		if len(r.d.Skipped) != 1 || r.d.Skipped[0] != c.Node(3).ID() || r.d.Nodes != 2 || r.d.Members != 2 {
+			t.Fatalf("delivery %+v", r.d)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the node that takes nothing in is waited for without end")
 	}
 }
 

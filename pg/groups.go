@@ -25,6 +25,8 @@ type mesh interface {
 	Unsubscribe(topic string) error
 	Broadcast(ctx context.Context, topic string, p node.Protocol, to []node.ID, parts ...[]byte) ([]node.ID, error)
 	Draining(id node.ID) bool
+	MaxMessage() int
+	Taken(id node.ID) uint64
 	Guarded() bool
 	Permit(peer string, action node.Action, target string) error
 }

@@ -17,6 +17,7 @@ type plan struct {
 	via     []node.ID // room for the nodes that take the topic
 	buf     []byte    // room for the header
 	counted bool      // it is acknowledged: see credit
+	large   bool      // it goes in parts, to each node by itself
 	ask     bool      // somebody has to be asked to take the topic
 }
 
@@ -217,7 +218,7 @@ func (p *plan) useTopic(from int) bool {
 func (p *plan) free() {
 	clear(p.targets)
 	p.locals, p.own, p.targets, p.via, p.ask = nil, p.own[:0], p.targets[:0], p.via[:0], false
-	p.counted = false
+	p.counted, p.large = false, false
 	if cap(p.own) > 1024 {
 		p.own = nil
 	}

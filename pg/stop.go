@@ -43,7 +43,7 @@ func (s *Scope) halt(dead bool) {
 		s.g.removeScope(s, nil)
 		return
 	}
-	// What is being broadcast comes before the goodbye: behind it, nobody waits for it.
+	// What is being broadcast over topics comes before the goodbye: behind it, nobody waits for it.
 	var flying sync.WaitGroup
 	for _, c := range lanes {
 		flying.Add(1)

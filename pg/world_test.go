@@ -41,8 +41,9 @@ type simNode struct {
 	procs   map[uint64]*simProc
 	lastID  uint64
 	decodes int
-	posted  func(to node.ID, frame []byte) // called for each frame of Post, if set
-	refuses string                         // the group that this node's rules refuse to others
+	posted  func(to node.ID, frame []byte)                                    // called for each frame of Post, if set
+	sending func(ctx context.Context, to node.ID, flags node.SendFlags) error // what keeps Send from sending, if set
+	refuses string                                                            // the group that this node's rules refuse to others
 }
 
 type simProc struct {
@@ -199,7 +200,12 @@ func (s *simNode) put(id node.ID, topic string, parts [][]byte) error {
 
 // The mesh of a node.
 
-func (s *simNode) Send(_ context.Context, to node.ID, _ node.Protocol, _ node.SendFlags, parts ...[]byte) error {
+func (s *simNode) Send(ctx context.Context, to node.ID, _ node.Protocol, flags node.SendFlags, parts ...[]byte) error {
+	if s.sending != nil {
+		if err := s.sending(ctx, to, flags); err != nil {
+			return err
+		}
+	}
 	return s.put(to, "", parts)
 }
 
@@ -415,8 +421,10 @@ func eventually(t interface{ Fatalf(string, ...any) }, what string, ok func() bo
 	}
 }
 
-// No node of the world leaves.
+// No node of the world leaves, and none is ever full.
 
+func (s *simNode) MaxMessage() int       { return 1 << 20 }
+func (s *simNode) Taken(node.ID) uint64  { return 0 }
 func (s *simNode) Draining(node.ID) bool { return false }
 func (s *simNode) Guarded() bool         { return s.refuses != "" }
 func (s *simNode) Permit(_ string, _ node.Action, group string) error {

@@ -1,0 +1,67 @@
+package pg
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kith-mesh/kith/node"
+)
+
+// members makes a world of n nodes that run the scope "s", each with a member of "g" as the first node sees it.
+func members(t *testing.T, n int) (*world, []*Scope) {
+	t.Helper()
+	w := newWorld(t.Fatalf, n)
+	scopes := make([]*Scope, n)
+	for i, at := range w.nodes {
+		s, err := at.groups.Scope("s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		scopes[i] = s
+		if err := s.Join("g", at.spawn()); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			w.connect(w.nodes[0], at)
+		}
+	}
+	w.settle()
+	if got := scopes[0].Count("g").Nodes; got != n {
+		t.Fatalf("%d nodes with members, want %d", got, n)
+	}
+	return w, scopes
+}
+
+// TestLateNodesTogether has all other nodes full at first, and one of them thaw at once: it must not get the message late
+// because the others stay frozen, and these must cost one patience together.
+func TestLateNodesTogether(t *testing.T) {
+	for thawed := 1; thawed <= 3; thawed++ {
+		synctest.Test(t, func(t *testing.T) {
+			w, scopes := members(t, 4)
+			defer w.close()
+			a, patience := w.nodes[0], w.nodes[0].groups.patience
+			began, got := time.Now(), time.Duration(-1)
+			a.sending = func(ctx context.Context, to node.ID, flags node.SendFlags) error {
+				switch {
+				case flags&node.NoWait != 0:
+					return node.ErrWouldBlock
+				case to == w.nodes[thawed].id:
+					time.Sleep(time.Millisecond)
+					got = time.Since(began)
+					return nil
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			d, err := scopes[0].Broadcast(context.Background(), "g", "hello")
+			if err != nil || len(d.Skipped) != 2 || d.Nodes != 2 {
+				t.Fatalf("delivery %+v, %v", d, err)
+			}
+			if took := time.Since(began); got != time.Millisecond || took != patience {
+				t.Errorf("node %d thawed at once and got it after %v, all took %v", thawed, got, took)
+			}
+		})
+	}
+}
