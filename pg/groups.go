@@ -301,6 +301,8 @@ func (g *Groups) scopeFrame(p node.Peer, k kind, scope []byte, r *reader) {
 		g.takenIn(p, string(scope), 0)
 	case k == kindHello:
 		g.absent(p, string(scope))
+	case k == kindCall:
+		g.nobody(p, string(scope), r)
 	default:
 		g.stats.ignored.Add(1)
 	}
@@ -315,6 +317,13 @@ func (g *Groups) absent(p node.Peer, scope string) {
 	defer g.mu.Unlock()
 	if (*g.scopes.Load())[scope] == nil { // if it has just started, its hello is out, and this must not follow
 		g.post(p.ID, appendHeader(nil, kindBye, scope))
+	}
+}
+
+// nobody answers a call: the scope does not run here any more, and its members are none of it.
+func (g *Groups) nobody(p node.Peer, scope string, r *reader) {
+	if id := r.uint(); r.err == nil {
+		newCall(g, scope, "", p.ID, id, nil, nil).accept(nil)
 	}
 }
 

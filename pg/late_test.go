@@ -65,3 +65,33 @@ func TestLateNodesTogether(t *testing.T) {
 		})
 	}
 }
+
+// TestCallStoppedScope calls a member whose node has stopped the scope, which is not known here yet: nobody waits for it.
+func TestCallStoppedScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, scopes := members(t, 2)
+		defer w.close()
+		if err := scopes[0].Leave("g", scopes[0].LocalMembers("g")...); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		scopes[1].Stop()
+		began, took := time.Now(), time.Duration(-1)
+		go func() {
+			for r, err := range scopes[0].CallAll(context.Background(), "g", "hello") {
+				t.Errorf("an answer of a member that has left: %+v, %v", r, err)
+			}
+			took = time.Since(began)
+		}()
+		synctest.Wait()
+		w.settle()
+		time.Sleep(2 * DefaultTimeout)
+		synctest.Wait()
+		if took != 0 {
+			t.Errorf("waited %v for a scope that has stopped", took)
+		}
+		if n := w.nodes[1].groups.Stats().Ignored; n != 0 {
+			t.Errorf("%d frames ignored", n)
+		}
+	})
+}
