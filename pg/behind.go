@@ -96,6 +96,20 @@ func (b *behind) tidy(id node.ID, l *lag) {
 	}
 }
 
+// drop forgets a node that is gone: whatever it missed is nothing to it now. Who still tells it finds that out by itself.
+func (b *behind) drop(id node.ID) {
+	if b.any.Load() == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l := b.nodes[id]; l != nil {
+		l.skip = false
+		clear(l.counts)
+		b.tidy(id, l)
+	}
+}
+
 // tell waits until something can be sent to the node again, and tells it what it missed. If its session ends instead,
 // that is the news, and the node's own layer tells it.
 func (b *behind) tell(id node.ID, l *lag) {

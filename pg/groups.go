@@ -255,6 +255,7 @@ func (g *Groups) PeerDown(p node.Peer, reason node.Reason) {
 	}
 	delete(g.intakes, p.ID)
 	g.credit.drop(p.ID)
+	g.behind.drop(p.ID)
 	g.calls.lost(p.ID)
 }
 

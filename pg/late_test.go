@@ -95,3 +95,38 @@ func TestCallStoppedScope(t *testing.T) {
 		}
 	})
 }
+
+// TestBehindGone has a node miss a broadcast, be told, and go before the next one: nothing of it is kept.
+func TestBehindGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, scopes := members(t, 2)
+		defer w.close()
+		a, b := w.nodes[0], w.nodes[1]
+		thaw := make(chan struct{})
+		a.sending = func(ctx context.Context, _ node.ID, flags node.SendFlags) error {
+			if flags&node.NoWait != 0 {
+				return node.ErrWouldBlock
+			}
+			select {
+			case <-thaw:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if d, err := scopes[0].Broadcast(context.Background(), "g", "hello"); err != nil || len(d.Skipped) != 1 {
+			t.Fatalf("delivery %+v, %v", d, err)
+		}
+		close(thaw)
+		synctest.Wait()
+		w.settle()
+		if n := scopes[1].g.stats.missed.Load(); n != 1 || a.groups.behind.any.Load() != 1 {
+			t.Fatalf("told of %d missed, %d nodes are behind", n, a.groups.behind.any.Load())
+		}
+		w.cut(a, b)
+		w.settle()
+		if n := a.groups.behind.any.Load(); n != 0 || len(a.groups.behind.nodes) != 0 {
+			t.Fatalf("%d nodes are behind, and none is left", n)
+		}
+	})
+}
