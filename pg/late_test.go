@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,34 @@ func TestBehindGone(t *testing.T) {
 		w.settle()
 		if n := a.groups.behind.any.Load(); n != 0 || len(a.groups.behind.nodes) != 0 {
 			t.Fatalf("%d nodes are behind, and none is left", n)
+		}
+	})
+}
+
+// TestReadyPeerEnds waits for a peer without groups whose session ends, which nobody tells the groups: there is nothing to
+// wait for. One that may still answer is waited for.
+func TestReadyPeerEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t.Fatalf, 2)
+		defer w.close()
+		a, b := w.nodes[0], w.nodes[1]
+		a.up[b.id] = node.Peer{ID: b.id, Conn: 1} // of which the groups were told nothing
+		s, err := a.groups.Scope("s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		a.sending = func(context.Context, node.ID, node.SendFlags) error { return node.ErrNotConnected }
+		if err := s.WaitReady(ctx); err != nil {
+			t.Fatalf("a session that has ended: %v", err)
+		}
+		a.sending = func(ctx context.Context, _ node.ID, _ node.SendFlags) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		if err := s.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("a peer that may still answer: %v", err)
 		}
 	})
 }
