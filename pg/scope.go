@@ -67,8 +67,8 @@ func (s *Scope) Subscribe(pattern string, pids ...process.PID) error {
 
 // Leave takes processes out of a group, each once for every time it is listed (PG-04). It succeeds when at least one
 // was a member; only those that were are reported (PG-06, PG-51). Errors: ErrNotJoined, ErrBadName, ErrNotLocal,
-// ErrClosed. When Leave has returned, no broadcast of this node reaches the process any more; one of another node that
-// is under way still may.
+// ErrClosed. When Leave has returned, no broadcast that begins on this node reaches the process any more; one that is under
+// way still may, whether it is of another node or of another goroutine here.
 func (s *Scope) Leave(group string, pids ...process.PID) error {
 	return s.leave(key{name: group}, pids)
 }
