@@ -33,6 +33,12 @@ const (
 	kindTook    kind = 15 // so many broadcasts to many were delivered
 )
 
+// carries says whether a frame has a payload of the program's. Every other frame is posted, and so of 128 KiB at most,
+// whatever it tells of: see chunkBytes. Numbers take eight times their space once they are read.
+func (k kind) carries() bool {
+	return k == kindMessage || k == kindMany || k == kindCall || k == kindReply
+}
+
 // Flags of a sync, of a part of it, and of an accept.
 const (
 	syncFirst     = 1 << 0 // what follows replaces all that was known
@@ -357,10 +363,15 @@ func (r *reader) part() (p part, continues bool) {
 
 // header reads how a frame begins. The scope shares the frame's memory. Of a later version only a hello is read.
 func (r *reader) header() (k kind, scope []byte) {
+	size := len(r.b)
 	version := r.byte()
 	k = kind(r.byte())
 	if r.err == nil && version != frameVersion && (k != kindHello || version < frameVersion) {
 		r.err = fmt.Errorf("%w: %d", ErrVersion, version)
+		return 0, nil
+	}
+	if r.err == nil && size > wholeFrame && !k.carries() {
+		r.fail("too long")
 		return 0, nil
 	}
 	scope = r.bytes(r.uint())

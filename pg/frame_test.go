@@ -260,6 +260,49 @@ func TestPGVersions(t *testing.T) {
 	})
 }
 
+// TestLongFrames feeds a scope with frames that are longer than any node makes them: none is read, unless it carries what a
+// program sends.
+func TestLongFrames(t *testing.T) {
+	w := newWorld(t.Fatalf, 2)
+	defer w.close()
+	a, b := w.nodes[0], w.nodes[1]
+	s, err := a.groups.Scope("pg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	member := a.spawn()
+	if err := s.Join("room", member); err != nil {
+		t.Fatal(err)
+	}
+	w.connect(a, b)
+	w.settle()
+	peer, g := a.up[b.id], key{name: "room"}
+	a.groups.Frame(peer, goldenFrames()["sync_empty"])
+	before := a.groups.Stats().BadFrames
+
+	ids := make([]uint64, wholeFrame)
+	c := &Call{scope: "pg", id: 7}
+	for i, frame := range [][]byte{
+		appendPart(append(appendHeader(nil, kindSync, "pg"), 0), part{key: g, ids: ids}, false),
+		appendJoin(appendHeader(nil, kindUpdate, "pg"), g, ids, nil),
+		appendIDs(append(c.header(kindAccept), 0), ids),
+	} {
+		a.groups.Frame(peer, frame)
+		if err := readFrame(frame); !errors.Is(err, ErrBadFrame) {
+			t.Fatalf("frame %d of %d bytes: %v", i, len(frame), err)
+		}
+	}
+	if n := a.groups.Stats().BadFrames - before; n != 3 || s.Count("room").Members != 1 {
+		t.Fatalf("%d bad frames, %+v", n, s.Count("room"))
+	}
+	fits := appendJoin(appendHeader(nil, kindUpdate, "pg"), g, ids[:wholeFrame-32], nil)
+	a.groups.Frame(peer, fits)
+	a.groups.Frame(peer, append(appendKey(appendHeader(nil, kindMessage, "pg"), g), "s"+strings.Repeat("x", wholeFrame)...))
+	if n := s.Count("room").Members; n != 1+wholeFrame-32 || len(a.inbox(member)) != 1 {
+		t.Fatalf("%d members, %d messages", n, len(a.inbox(member)))
+	}
+}
+
 // TestSyncWriter cuts shares of any size into frames and puts them together again.
 func TestSyncWriter(t *testing.T) {
 	t.Run("pieces_fit_together", rapid.MakeCheck(func(t *rapid.T) {

@@ -1,5 +1,7 @@
 package pg
 
+import "math"
+
 // entry is one process in a multiset, with how often it is in it.
 type entry struct {
 	id    uint64
@@ -40,6 +42,14 @@ func (c *crowd) find(id uint64) int {
 	return -1
 }
 
+// grow counts a process n times more, and says how many of these count. No program joins more often than there are numbers,
+// but a peer that says so must not bring the count back to none.
+func (e *entry) grow(n uint32) uint32 {
+	n = min(n, math.MaxUint32-e.count)
+	e.count += n
+	return n
+}
+
 // add puts id in n times more.
 func (m *multiset) add(id uint64, n uint32) {
 	if n == 0 {
@@ -50,7 +60,7 @@ func (m *multiset) add(id uint64, n uint32) {
 		m.only = entry{id, n}
 		return
 	case m.many == nil && m.only.id == id:
-		m.only.count += n
+		m.only.grow(n)
 		return
 	case m.many == nil:
 		m.many = &crowd{entries: append(make([]entry, 0, 2), m.only), total: int(m.only.count)}
@@ -61,11 +71,11 @@ func (m *multiset) add(id uint64, n uint32) {
 
 func (c *crowd) add(id uint64, n uint32) {
 	c.pids.forget()
-	c.total += int(n)
 	if i := c.find(id); i >= 0 {
-		c.entries[i].count += n
+		c.total += int(c.entries[i].grow(n))
 		return
 	}
+	c.total += int(n)
 	c.entries = append(c.entries, entry{id, n})
 	switch {
 	case c.index != nil:

@@ -80,7 +80,7 @@ func (g *group) pick(shares []*share, by Strategy, chance uint64) process.PID {
 	}
 	i := int(chance % uint64(total))
 	if by.kind == byTurn {
-		i = int((g.turn.Add(1) - 1) % uint32(total))
+		i = int(uint64(g.turn.Add(1)-1) % uint64(total))
 	}
 	for _, sh := range shares {
 		n := sh.set.total()

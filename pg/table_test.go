@@ -3,6 +3,7 @@ package pg
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -362,4 +363,38 @@ func TestCheckName(t *testing.T) {
 			t.Errorf("pattern %q accepted", bad)
 		}
 	}
+}
+
+// TestCountsDoNotWrap has processes in a group more often than a count holds, or all of them together more often than a turn
+// does: the group must not look empty.
+func TestCountsDoNotWrap(t *testing.T) {
+	const most = math.MaxUint32
+	for name, ids := range map[string][]uint64{"one_process": {7}, "two_processes": {7, 8}} {
+		t.Run(name, func(t *testing.T) {
+			var m multiset
+			for _, id := range ids {
+				m.add(id, most)
+				m.add(id, 1)
+			}
+			for _, id := range ids {
+				if m.count(id) != most {
+					t.Errorf("%d is in it %d times", id, m.count(id))
+				}
+			}
+			if m.total() != len(ids)*most {
+				t.Errorf("a total of %d", m.total())
+			}
+		})
+	}
+	t.Run("turns", func(t *testing.T) {
+		sh := share{origin: &origin{}}
+		sh.set.add(7, most)
+		sh.set.add(8, 1)
+		g := &group{}
+		for range 3 {
+			if p := g.pick([]*share{&sh}, RoundRobin(), 0); p.ID != 7 {
+				t.Errorf("picked %v", p)
+			}
+		}
+	})
 }
