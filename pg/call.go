@@ -28,6 +28,7 @@ type Call struct {
 
 	mu      sync.Mutex        // guards the fields below
 	waiting map[uint64]func() // the members that have not answered, with what ends the watch on them
+	sending map[uint64]bool   // the members whose answer is being sent; true for one that has ended meanwhile
 }
 
 // AnswerError is what the caller gets for a member that answered with Fail.
@@ -68,43 +69,58 @@ func (c *Call) Fail(ctx context.Context, from process.PID, why error) error {
 	})
 }
 
-// settle does what answers for a member, if it has to answer. After an error it may try again.
+// settle does what answers for a member, if it has to answer. After an error it may try again, unless it has ended.
 func (c *Call) settle(from process.PID, send func() error) error {
 	cancel, ok := c.take(from)
 	if !ok {
 		return fmt.Errorf("%w: %v", ErrAnswered, from)
 	}
 	if err := send(); err != nil {
-		c.mu.Lock()
-		if c.waiting != nil {
-			c.waiting[from.ID] = cancel
+		if c.untake(from, cancel) {
+			c.gone(from) // which had nobody to answer for while this was being sent
 		}
-		c.mu.Unlock()
 		return err
 	}
 	if cancel != nil {
 		cancel()
 	}
+	c.mu.Lock()
+	delete(c.sending, from.ID)
+	c.mu.Unlock()
 	c.done()
 	return nil
 }
 
-// take removes a member from those that have not answered.
+// take moves a member from those that have not answered to those whose answer is being sent.
 func (c *Call) take(from process.PID) (cancel func(), ok bool) {
 	if from.NodeID() != c.g.self {
 		return nil, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cancel, ok = c.waiting[from.ID]
-	delete(c.waiting, from.ID)
+	if cancel, ok = c.waiting[from.ID]; ok {
+		delete(c.waiting, from.ID)
+		c.sending[from.ID] = false
+	}
 	return cancel, ok
+}
+
+// untake moves it back, and reports whether it has ended meanwhile.
+func (c *Call) untake(from process.PID, cancel func()) (ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting != nil {
+		c.waiting[from.ID] = cancel
+	}
+	ended = c.sending[from.ID]
+	delete(c.sending, from.ID)
+	return ended
 }
 
 // done forgets the call when everybody has answered.
 func (c *Call) done() {
 	c.mu.Lock()
-	left := len(c.waiting)
+	left := len(c.waiting) + len(c.sending)
 	c.mu.Unlock()
 	if left == 0 {
 		c.g.calls.forget(c)
@@ -125,7 +141,7 @@ func (c *Call) send(ctx context.Context, id uint64, a answer, payload []byte) er
 
 // gone answers for a member that has ended. It never blocks.
 func (c *Call) gone(member process.PID) {
-	if _, ok := c.take(member); !ok {
+	if !c.takeEnded(member) {
 		return
 	}
 	if c.asker != nil {
@@ -134,6 +150,20 @@ func (c *Call) gone(member process.PID) {
 		c.g.post(c.From, c.reply(member.ID, answerGone))
 	}
 	c.done()
+}
+
+// takeEnded removes a member that has ended from those that have not answered. While its answer is being sent, it notes
+// that it has ended, for the case that the answer cannot be sent.
+func (c *Call) takeEnded(member process.PID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, sending := c.sending[member.ID]; sending {
+		c.sending[member.ID] = true
+		return false
+	}
+	_, ok := c.waiting[member.ID]
+	delete(c.waiting, member.ID)
+	return ok
 }
 
 // release ends the watches: nobody waits for the answers any more.
@@ -168,7 +198,8 @@ func (c *Call) ask(members []process.PID) {
 
 // newCall makes a call that waits for members of this node.
 func newCall(g *Groups, scope, group string, from node.ID, id uint64, msg any, members []process.PID) *Call {
-	c := &Call{Group: group, From: from, Msg: msg, g: g, scope: scope, id: id, waiting: make(map[uint64]func())}
+	c := &Call{Group: group, From: from, Msg: msg, g: g, scope: scope, id: id, waiting: make(map[uint64]func()),
+		sending: make(map[uint64]bool)}
 	for _, m := range members {
 		c.waiting[m.ID] = nil
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kith-mesh/kith/node"
+	"github.com/kith-mesh/kith/process"
 )
 
 // members makes a world of n nodes that run the scope "s", each with a member of "g" as the first node sees it.
@@ -156,6 +157,57 @@ func TestReadyPeerEnds(t *testing.T) {
 		}
 		if err := s.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("a peer that may still answer: %v", err)
+		}
+	})
+}
+
+// TestReplyOfTheDead has a member end while its answer waits for the caller's node, in vain: the caller learns of the end.
+func TestReplyOfTheDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, scopes := members(t, 2)
+		defer w.close()
+		b := w.nodes[1]
+		if err := scopes[0].Leave("g", scopes[0].LocalMembers("g")...); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		member := scopes[1].LocalMembers("g")[0]
+		answers := make(chan error, 2)
+		go func() {
+			for r, err := range scopes[0].CallAll(context.Background(), "g", "hello") {
+				if r.From != member {
+					t.Errorf("%+v, %v", r, err)
+				}
+				answers <- err
+			}
+			close(answers)
+		}()
+		synctest.Wait()
+		w.settle()
+		call := b.inbox(member)[0].(*Call)
+		b.sending = func(ctx context.Context, _ node.ID, _ node.SendFlags) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		replied := make(chan error, 1)
+		go func() { replied <- call.Reply(ctx, member, "late") }()
+		synctest.Wait()
+		b.kill(member)
+		synctest.Wait() // it leaves its group
+		cancel()
+		if err := <-replied; !errors.Is(err, context.Canceled) {
+			t.Fatalf("reply: %v", err)
+		}
+		w.settle()
+		if err := <-answers; !errors.Is(err, process.ErrNoProcess) {
+			t.Fatalf("answer of a member that has ended: %v", err)
+		}
+		if _, more := <-answers; more {
+			t.Fatal("two answers of one member")
+		}
+		if n := len(b.groups.calls.takes); n != 0 {
+			t.Fatalf("%d calls are kept", n)
 		}
 	})
 }
