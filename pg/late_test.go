@@ -3,6 +3,7 @@ package pg
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,41 @@ func TestLateNodesTogether(t *testing.T) {
 			if took := time.Since(began); got != time.Millisecond || took != patience {
 				t.Errorf("node %d thawed at once and got it after %v, all took %v", thawed, got, took)
 			}
+		})
+	}
+}
+
+// TestLargeWhileItMoves sends what takes several times the patience to a node that goes on taking things in, and to one that
+// has stopped to.
+func TestLargeWhileItMoves(t *testing.T) {
+	for name, moves := range map[string]bool{"moving": true, "frozen": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, scopes := members(t, 2)
+				defer w.close()
+				a, patience, began := w.nodes[0], w.nodes[0].groups.patience, time.Now()
+				a.sending = func(ctx context.Context, _ node.ID, _ node.SendFlags) error {
+					select {
+					case <-time.After(3 * patience):
+						return nil
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				}
+				if moves {
+					a.taken = func() uint64 { return uint64(2 * time.Since(began) / patience) }
+				}
+				d, err := scopes[0].Broadcast(context.Background(), "g", strings.Repeat("x", wholeFrame))
+				took := time.Since(began)
+				switch {
+				case err != nil:
+					t.Error(err)
+				case moves && (len(d.Skipped) != 0 || d.Nodes != 2):
+					t.Errorf("given up after %v: %+v", took, d)
+				case !moves && (len(d.Skipped) != 1 || took != patience):
+					t.Errorf("waited for %v: %+v", took, d)
+				}
+			})
 		})
 	}
 }

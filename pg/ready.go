@@ -42,9 +42,9 @@ func (s *Scope) WaitReady(ctx context.Context) error {
 	}
 }
 
-// speaks reports whether a peer has a program that keeps groups, so that news of it come: its answer, or its end. It waits for
-// a peer that has just come up to say so. Of a session that has ended, or is about to, nobody tells if the peer has no such
-// program. Where this node stops, or ctx is over, it is not known.
+// speaks reports whether a peer has a program that keeps groups, so that news of it come: its answer, or its end. It waits
+// for a peer that has just come up to say so. Of a session that has ended, or is about to, nobody tells if the peer has no
+// such program. Where this node stops, or ctx is over, it is not known.
 func (s *Scope) speaks(ctx context.Context, p node.Peer) bool {
 	err := s.g.net.Send(ctx, p.ID, node.ProtocolGroups, node.NoConnect, appendHeader(nil, kindProbe, s.name))
 	return err == nil || ctx.Err() != nil || errors.Is(err, node.ErrClosed)

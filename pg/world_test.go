@@ -43,6 +43,7 @@ type simNode struct {
 	decodes int
 	posted  func(to node.ID, frame []byte)                                    // called for each frame of Post, if set
 	sending func(ctx context.Context, to node.ID, flags node.SendFlags) error // what keeps Send from sending, if set
+	taken   func() uint64                                                     // what a peer has taken in, if set
 	refuses string                                                            // the group that this node's rules refuse to others
 }
 
@@ -423,8 +424,14 @@ func eventually(t interface{ Fatalf(string, ...any) }, what string, ok func() bo
 
 // No node of the world leaves, and none is ever full.
 
-func (s *simNode) MaxMessage() int       { return 1 << 20 }
-func (s *simNode) Taken(node.ID) uint64  { return 0 }
+func (s *simNode) MaxMessage() int { return 1 << 20 }
+func (s *simNode) Taken(node.ID) uint64 {
+	if s.taken == nil {
+		return 0
+	}
+	return s.taken()
+}
+
 func (s *simNode) Draining(node.ID) bool { return false }
 func (s *simNode) Guarded() bool         { return s.refuses != "" }
 func (s *simNode) Permit(_ string, _ node.Action, group string) error {
