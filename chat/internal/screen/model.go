@@ -105,19 +105,19 @@ func (m *model) receive() {
 			continue
 		}
 		first := m.tabs.now() == nil
-		if l.Kind == talk.Roster && (first || m.tabs.find(l.Room) < 0 && m.entering(l.Room)) {
-			m.tabs.open(l.Room)
-			m.tabs.show(m.tabs.find(l.Room))
+		if l.Kind == talk.Roster && (first || m.tabs.find(inRoom(l.Room)) < 0 && m.entering(l.Room)) {
+			m.tabs.open(inRoom(l.Room))
+			m.tabs.show(m.tabs.find(inRoom(l.Room)))
 		}
 		if l.Kind == talk.LeftRoom && l.Mine {
-			m.tabs.close(l.Room)
+			m.tabs.close(inRoom(l.Room))
 			m.follow()
 			continue
 		}
 		m.tabs.add(l, m.nick)
 	}
 	for _, p := range got.past {
-		if i := m.tabs.find(p.Room); i >= 0 {
+		if i := m.tabs.find(inRoom(p.Room)); i >= 0 {
 			m.tabs.list[i].log.prepend(m.messages(), m.logHeight(), p.Lines, p.Asked)
 		}
 	}
@@ -141,7 +141,7 @@ func (m *model) joining(room string) bool {
 
 // follow tells the talk which room is shown, so that what is written goes there.
 func (m *model) follow() {
-	if t := m.tabs.now(); t != nil && !t.direct() {
+	if t := m.tabs.now(); t != nil && !t.direct {
 		m.emit(talk.Switch{Room: t.name})
 	}
 }
@@ -192,15 +192,15 @@ func (m *model) sendLine(line string) {
 	case word == "/search":
 		m.startSearch(rest)
 	case word == "/msg" && rest != "" && !strings.Contains(rest, " "):
-		m.tabs.open("@" + rest)
-		m.show(m.tabs.find("@" + rest))
-	case word == "/leave" && rest == "" && t != nil && t.direct():
-		m.tabs.close(t.name)
+		m.tabs.open(withUser(rest))
+		m.show(m.tabs.find(withUser(rest)))
+	case word == "/leave" && rest == "" && t != nil && t.direct:
+		m.tabs.close(t.place)
 		m.follow()
-	case word == "/join" && m.tabs.find(rest) >= 0 && rest != "":
-		m.show(m.tabs.find(rest))
-	case line[0] != '/' && t != nil && t.direct():
-		m.emit(talk.Input{Text: "/msg " + t.name[1:] + " " + line})
+	case word == "/join" && m.tabs.find(inRoom(rest)) >= 0:
+		m.show(m.tabs.find(inRoom(rest)))
+	case line[0] != '/' && t != nil && t.direct:
+		m.emit(talk.Input{Text: "/msg " + t.nick() + " " + line})
 	default:
 		m.emit(talk.Input{Text: line})
 	}

@@ -78,7 +78,7 @@ func (m *model) titleRow() string {
 		return m.styles.title.Render(fit(" connecting…", m.width))
 	}
 	left := " " + t.name
-	if !t.direct() {
+	if !t.direct {
 		left += fmt.Sprintf("  %d here", len(m.state.People))
 	}
 	up := 0
@@ -142,7 +142,7 @@ func (m *model) roomRows(width, height int) []string {
 
 // others are rooms that have no tab.
 func (m *model) others() []talk.RoomView {
-	return slices.DeleteFunc(slices.Clone(m.state.Others), func(r talk.RoomView) bool { return m.tabs.find(r.Name) >= 0 })
+	return slices.DeleteFunc(slices.Clone(m.state.Others), func(r talk.RoomView) bool { return m.tabs.find(inRoom(r.Name)) >= 0 })
 }
 
 // logRows are the messages, or what stands in their place.

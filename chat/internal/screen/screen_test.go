@@ -387,9 +387,25 @@ func TestKeys(t *testing.T) {
 			t.Errorf("the tab is %s", d.m.tabs.now().name)
 		}
 		d.show(talk.Line{Kind: talk.LeftRoom, Room: "new", Nick: "ann", Mine: true})
-		if d.m.tabs.find("new") >= 0 {
+		if d.m.tabs.find(inRoom("new")) >= 0 {
 			t.Error("the room that was left is still there")
 		}
+	})
+	t.Run("room_like_a_user", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		d.show(talk.Line{Kind: talk.Roster, Room: "@bob", Names: []string{"ann"}})
+		d.write("hi")
+		d.press("enter")
+		d.wantSent("hi")
+		d.show(talk.Line{Kind: talk.Direct, Nick: "bob", Text: "hello"})
+		if got := len(d.m.tabs.list); got != 2 {
+			t.Errorf("%d tabs: the room and the conversation are one", got)
+		}
+		d.write("/msg bob")
+		d.press("enter")
+		d.write("hi")
+		d.press("enter")
+		d.wantSent("/msg bob hi")
 	})
 	t.Run("mouse", func(t *testing.T) {
 		d := newDesk(t, 110, 24)

@@ -42,7 +42,7 @@ func Draw(s Still) string {
 			next.past = []talk.ShowPast{*shown.Past}
 		}
 		m.Update(pending{})
-		m.tabs.show(m.tabs.find(m.state.Room))
+		m.tabs.show(m.tabs.find(inRoom(m.state.Room)))
 	}
 	m.write(s.Input)
 	return m.View().Content

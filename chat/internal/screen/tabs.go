@@ -7,17 +7,28 @@ import (
 	"github.com/kith-mesh/kith/chat/internal/talk"
 )
 
-// tab is a room, or the conversation with one user, whose name then begins with @.
+// place is what a tab is about: a room, or the conversation with one user. The name of a room may begin with @ as well.
+type place struct {
+	name   string // of a conversation: @ and the nick
+	direct bool   // a conversation
+}
+
+func inRoom(name string) place { return place{name: name} }
+
+func withUser(nick string) place { return place{"@" + nick, true} }
+
+// nick is whom a conversation is with.
+func (p place) nick() string { return p.name[1:] }
+
+// tab is one place and what happens there.
 type tab struct {
-	name    string
+	place
 	log     *backlog
 	unread  int
 	mention bool
 	draft   string
 	used    int // when something happened in it last, as tabs count
 }
-
-func (t *tab) direct() bool { return t.name[0] == '@' }
 
 // tabs are the rooms and conversations, rooms first, each kind in the order in which it was opened.
 type tabs struct {
@@ -37,24 +48,24 @@ func (ts *tabs) now() *tab {
 	return ts.list[ts.current]
 }
 
-func (ts *tabs) find(name string) int {
-	return slices.IndexFunc(ts.list, func(t *tab) bool { return t.name == name })
+func (ts *tabs) find(p place) int {
+	return slices.IndexFunc(ts.list, func(t *tab) bool { return t.place == p })
 }
 
-// open returns the tab of that name, and makes it when there is none.
-func (ts *tabs) open(name string) *tab {
+// open returns the tab of a place, and makes it when there is none.
+func (ts *tabs) open(p place) *tab {
 	ts.count++
-	if i := ts.find(name); i >= 0 {
+	if i := ts.find(p); i >= 0 {
 		ts.list[i].used = ts.count
 		return ts.list[i]
 	}
-	t := &tab{name: name, log: newBacklog(), used: ts.count}
-	if t.direct() {
+	t := &tab{place: p, log: newBacklog(), used: ts.count}
+	if t.direct {
 		ts.makeRoom()
 	}
 	at := len(ts.list)
-	if !t.direct() {
-		at = slices.IndexFunc(ts.list, (*tab).direct)
+	if !t.direct {
+		at = slices.IndexFunc(ts.list, func(t *tab) bool { return t.direct })
 		if at < 0 {
 			at = len(ts.list)
 		}
@@ -72,7 +83,7 @@ func (ts *tabs) open(name string) *tab {
 func (ts *tabs) makeRoom() {
 	var others []*tab
 	for _, t := range ts.list {
-		if t.direct() && t != ts.now() {
+		if t.direct && t != ts.now() {
 			others = append(others, t)
 		}
 	}
@@ -82,12 +93,12 @@ func (ts *tabs) makeRoom() {
 	oldest := slices.MinFunc(others, func(a, b *tab) int {
 		return cmp.Or(cmp.Compare(min(a.unread, 1), min(b.unread, 1)), cmp.Compare(a.used, b.used))
 	})
-	ts.close(oldest.name)
+	ts.close(oldest.place)
 }
 
 // close drops a tab and shows the one before it, if it was shown.
-func (ts *tabs) close(name string) {
-	i := ts.find(name)
+func (ts *tabs) close(p place) {
+	i := ts.find(p)
 	if i < 0 || len(ts.list) == 1 {
 		return
 	}
@@ -108,27 +119,27 @@ func (ts *tabs) show(i int) {
 
 func (t *tab) read() { t.unread, t.mention = 0, false }
 
-// place is the name of the tab that a line belongs to, empty for the current one.
-func place(l talk.Line) string {
+// placeOf is where a line belongs, zero for the tab that is shown.
+func placeOf(l talk.Line) place {
 	switch l.Kind {
 	case talk.Message, talk.JoinedRoom, talk.LeftRoom:
-		return l.Room
+		return inRoom(l.Room)
 	case talk.Direct, talk.DirectSent:
-		return "@" + l.Nick
+		return withUser(l.Nick)
 	}
-	return ""
+	return place{}
 }
 
 // add puts a line where it belongs, and counts it as unread where nobody looks.
 func (ts *tabs) add(l talk.Line, nick string) {
-	name := place(l)
-	if l.Kind == talk.Roster && ts.find(l.Room) < 0 && len(ts.list) == 0 {
-		name = l.Room // the first room
+	p := placeOf(l)
+	if l.Kind == talk.Roster && len(ts.list) == 0 {
+		p = inRoom(l.Room) // the first room
 	}
 	var t *tab
 	switch {
-	case name != "":
-		t = ts.open(name)
+	case p != place{}:
+		t = ts.open(p)
 	case ts.now() != nil:
 		t = ts.now()
 	default:
