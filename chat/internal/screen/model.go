@@ -104,10 +104,8 @@ func (m *model) receive() {
 			m.nick = l.Nick
 			continue
 		}
-		first := m.tabs.now() == nil
-		if l.Kind == talk.Roster && (first || m.tabs.find(inRoom(l.Room)) < 0 && m.entering(l.Room)) {
-			m.tabs.open(inRoom(l.Room))
-			m.tabs.show(m.tabs.find(inRoom(l.Room)))
+		if l.Entered {
+			m.entered(l.Room)
 		}
 		if l.Kind == talk.LeftRoom && l.Mine {
 			m.tabs.close(inRoom(l.Room))
@@ -128,15 +126,15 @@ func (m *model) receive() {
 	m.resize(m.width, m.height)
 }
 
-// entering says whether this user is in a room, of which the roster has come.
-func (m *model) entering(room string) bool {
-	return m.state.Room == room || m.joining(room)
-}
-
-// joining says whether the last thing written was to join a room.
-func (m *model) joining(room string) bool {
-	n := len(m.history.lines)
-	return n > 0 && strings.TrimSpace(strings.TrimPrefix(m.history.lines[n-1], "/join ")) == room
+// entered shows a room that the user has come into. The talk is told of it, unless it is the first: a change of rooms may
+// be on its way to it that was asked for before the roster came, and would leave it in another room than the one shown.
+func (m *model) entered(room string) {
+	first := m.tabs.now() == nil
+	m.tabs.open(inRoom(room))
+	m.tabs.show(m.tabs.find(inRoom(room)))
+	if !first {
+		m.follow()
+	}
 }
 
 // follow tells the talk which room is shown, so that what is written goes there.

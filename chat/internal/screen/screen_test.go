@@ -46,7 +46,7 @@ func newDesk(t testing.TB, width, height int) *desk {
 func (d *desk) enter() {
 	d.show(
 		talk.Line{Kind: talk.Connected, Nick: "ann", Node: "ann@127.0.0.1"},
-		talk.Line{Kind: talk.Roster, Room: "lobby", Names: []string{"ann", "bob", "cid"}},
+		talk.Line{Kind: talk.Roster, Room: "lobby", Names: []string{"ann", "bob", "cid"}, Entered: true},
 	)
 	d.update(d.state())
 }
@@ -382,7 +382,7 @@ func TestKeys(t *testing.T) {
 		d.write("/join new")
 		d.press("enter")
 		d.wantSent("/join new")
-		d.show(talk.Line{Kind: talk.Roster, Room: "new", Names: []string{"ann"}})
+		d.show(talk.Line{Kind: talk.Roster, Room: "new", Names: []string{"ann"}, Entered: true})
 		if d.m.tabs.now().name != "new" {
 			t.Errorf("the tab is %s", d.m.tabs.now().name)
 		}
@@ -391,9 +391,28 @@ func TestKeys(t *testing.T) {
 			t.Error("the room that was left is still there")
 		}
 	})
+	t.Run("room_joined_in_a_paste", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		d.enter()
+		d.m.Update(tea.PasteMsg{Content: "/join dev\nhello"})
+		d.press("enter")
+		d.wantSent("/join dev", "hello")
+		d.show(talk.Line{Kind: talk.Roster, Room: "dev", Names: []string{"ann"}, Entered: true})
+		v := d.state()
+		v.Room = "dev"
+		d.update(v)
+		if got := d.m.tabs.now().name; got != "dev" {
+			t.Errorf("the tab is %s, what is written goes to dev", got)
+		}
+		d.wantSent("switch dev") // whatever was asked for since
+		d.show(talk.Line{Kind: talk.Roster, Room: "other", Names: []string{"bob"}})
+		if got := d.m.tabs.now().name; got != "dev" {
+			t.Errorf("the tab is %s, after a question who is in another room", got)
+		}
+	})
 	t.Run("room_like_a_user", func(t *testing.T) {
 		d := newDesk(t, 100, 24)
-		d.show(talk.Line{Kind: talk.Roster, Room: "@bob", Names: []string{"ann"}})
+		d.show(talk.Line{Kind: talk.Roster, Room: "@bob", Names: []string{"ann"}, Entered: true})
 		d.write("hi")
 		d.press("enter")
 		d.wantSent("hi")

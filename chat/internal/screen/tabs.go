@@ -132,12 +132,8 @@ func placeOf(l talk.Line) place {
 
 // add puts a line where it belongs, and counts it as unread where nobody looks.
 func (ts *tabs) add(l talk.Line, nick string) {
-	p := placeOf(l)
-	if l.Kind == talk.Roster && len(ts.list) == 0 {
-		p = inRoom(l.Room) // the first room
-	}
 	var t *tab
-	switch {
+	switch p := placeOf(l); {
 	case p != place{}:
 		t = ts.open(p)
 	case ts.now() != nil:

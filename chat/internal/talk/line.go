@@ -26,7 +26,7 @@ const (
 	// NodeIsUp and NodeIsDown are about the mesh: Node; Reason with NodeIsDown.
 	NodeIsUp
 	NodeIsDown
-	// Roster is who is in a room: Room, Names.
+	// Roster is who is in a room: Room, Names; Entered when this user has just come in.
 	Roster
 	// List answers a question about something else than a room: Text is what is listed, Names.
 	List
@@ -52,6 +52,8 @@ type Line struct {
 	Lost bool
 	// Mine says that the user wrote this.
 	Mine bool
+	// Entered says that the user is in the room from here on.
+	Entered bool
 }
 
 // Format is the line as the plain mode prints it, without the newline. Every line of the plain mode is made here.

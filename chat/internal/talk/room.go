@@ -177,7 +177,7 @@ func (t *Talk) tryEnter(r *room) {
 		t.phase = open
 		t.show(Line{Kind: Connected, Nick: t.self.Nick, Node: t.self.ID.Node})
 	}
-	t.show(Line{Kind: Roster, Room: r.name, Names: slices.Sorted(maps.Values(r.shown))})
+	t.show(Line{Kind: Roster, Room: r.name, Names: slices.Sorted(maps.Values(r.shown)), Entered: true})
 	if len(t.preface) > 0 {
 		t.out = append(t.out, t.preface...)
 		t.preface = nil
