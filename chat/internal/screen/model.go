@@ -108,8 +108,7 @@ func (m *model) receive() {
 			m.entered(l.Room)
 		}
 		if l.Kind == talk.LeftRoom && l.Mine {
-			m.tabs.close(inRoom(l.Room))
-			m.follow()
+			m.leaves(l)
 			continue
 		}
 		m.tabs.add(l, m.nick)
@@ -130,16 +129,24 @@ func (m *model) receive() {
 // be on its way to it that was asked for before the roster came, and would leave it in another room than the one shown.
 func (m *model) entered(room string) {
 	first := m.tabs.now() == nil
-	m.tabs.open(inRoom(room))
-	m.tabs.show(m.tabs.find(inRoom(room)))
+	m.tabs.enter(inRoom(room))
 	if !first {
 		m.follow()
 	}
 }
 
+// leaves drops a room that the user has left, or says so where it stays to be seen.
+func (m *model) leaves(l talk.Line) {
+	m.tabs.leave(inRoom(l.Room))
+	if m.tabs.find(inRoom(l.Room)) >= 0 {
+		m.tabs.add(l, m.nick)
+	}
+	m.follow()
+}
+
 // follow tells the talk which room is shown, so that what is written goes there.
 func (m *model) follow() {
-	if t := m.tabs.now(); t != nil && !t.direct {
+	if t := m.tabs.now(); t != nil && !t.direct && !t.left {
 		m.emit(talk.Switch{Room: t.name})
 	}
 }
@@ -195,7 +202,7 @@ func (m *model) sendLine(line string) {
 	case word == "/leave" && rest == "" && t != nil && t.direct:
 		m.tabs.close(t.place)
 		m.follow()
-	case word == "/join" && m.tabs.find(inRoom(rest)) >= 0:
+	case word == "/join" && m.tabs.in(inRoom(rest)):
 		m.show(m.tabs.find(inRoom(rest)))
 	case line[0] != '/' && t != nil && t.direct:
 		m.emit(talk.Input{Text: "/msg " + t.nick() + " " + line})

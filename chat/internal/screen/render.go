@@ -78,7 +78,10 @@ func (m *model) titleRow() string {
 		return m.styles.title.Render(fit(" connecting…", m.width))
 	}
 	left := " " + t.name
-	if !t.direct {
+	switch {
+	case t.left:
+		left += "  left"
+	case !t.direct:
 		left += fmt.Sprintf("  %d here", len(m.state.People))
 	}
 	up := 0
@@ -121,6 +124,8 @@ func (m *model) roomRows(width, height int) []string {
 		}
 		row := fit(name, width-len(count)) + count
 		switch {
+		case t.left:
+			row = m.styles.faint.Render(row)
 		case i == m.tabs.current:
 			row = m.styles.current.Render(row)
 		case t.mention || t.unread > 0:
@@ -140,9 +145,9 @@ func (m *model) roomRows(width, height int) []string {
 	return pad(clip(rows, height), height)
 }
 
-// others are rooms that have no tab.
+// others are the rooms that the user is not in.
 func (m *model) others() []talk.RoomView {
-	return slices.DeleteFunc(slices.Clone(m.state.Others), func(r talk.RoomView) bool { return m.tabs.find(inRoom(r.Name)) >= 0 })
+	return slices.DeleteFunc(slices.Clone(m.state.Others), func(r talk.RoomView) bool { return m.tabs.in(inRoom(r.Name)) })
 }
 
 // logRows are the messages, or what stands in their place.

@@ -391,6 +391,41 @@ func TestKeys(t *testing.T) {
 			t.Error("the room that was left is still there")
 		}
 	})
+	t.Run("last_room_left", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		d.enter()
+		leave := func(room string) { d.show(talk.Line{Kind: talk.LeftRoom, Room: room, Nick: "ann", Mine: true}) }
+		enter := func(room string) {
+			d.show(talk.Line{Kind: talk.Roster, Room: room, Names: []string{"ann"}, Entered: true})
+		}
+		leave("lobby")
+		if s := d.screen(); !strings.Contains(s, "lobby  left") || !strings.Contains(s, "ann left lobby") {
+			t.Errorf("it does not show that the room was left:\n%s", s)
+		}
+		d.write("/join lobby")
+		d.press("enter")
+		d.wantSent("/join lobby")
+		enter("lobby")
+		if s := d.screen(); !strings.Contains(s, "lobby  3 here") {
+			t.Errorf("it does not show that the room was entered again:\n%s", s)
+		}
+		leave("lobby")
+		d.sent()
+		enter("dev")
+		d.wantSent("switch dev")
+		if got := d.m.tabs; len(got.list) != 1 || got.now().name != "dev" {
+			t.Errorf("%d tabs, %s is shown", len(got.list), got.now().name)
+		}
+		d.write("hello")
+		d.press("enter")
+		d.wantSent("hello")
+		leave("dev")
+		d.show(talk.Line{Kind: talk.Direct, Nick: "bob", Text: "hi"})
+		enter("lobby")
+		if got := d.m.tabs; len(got.list) != 2 || got.now().name != "lobby" {
+			t.Errorf("%d tabs, %s is shown", len(got.list), got.now().name)
+		}
+	})
 	t.Run("room_joined_in_a_paste", func(t *testing.T) {
 		d := newDesk(t, 100, 24)
 		d.enter()

@@ -27,7 +27,8 @@ type tab struct {
 	unread  int
 	mention bool
 	draft   string
-	used    int // when something happened in it last, as tabs count
+	left    bool // the user is not in the room any more; it stays as there is no other tab
+	used    int  // when something happened in it last, as tabs count
 }
 
 // tabs are the rooms and conversations, rooms first, each kind in the order in which it was opened.
@@ -94,6 +95,31 @@ func (ts *tabs) makeRoom() {
 		return cmp.Or(cmp.Compare(min(a.unread, 1), min(b.unread, 1)), cmp.Compare(a.used, b.used))
 	})
 	ts.close(oldest.place)
+}
+
+// leave drops the tab of a room that the user has left. The last tab of all stays, for what else is to be shown, until
+// there is a room again.
+func (ts *tabs) leave(p place) {
+	if i := ts.find(p); i >= 0 && len(ts.list) == 1 {
+		ts.list[i].left = true
+		return
+	}
+	ts.close(p)
+}
+
+// enter shows a room that the user is in, in place of one that was left.
+func (ts *tabs) enter(p place) {
+	ts.open(p).left = false
+	ts.show(ts.find(p))
+	if i := slices.IndexFunc(ts.list, func(t *tab) bool { return t.left }); i >= 0 {
+		ts.close(ts.list[i].place)
+	}
+}
+
+// in says whether there is a tab of a room that the user is in.
+func (ts *tabs) in(p place) bool {
+	i := ts.find(p)
+	return i >= 0 && !ts.list[i].left
 }
 
 // close drops a tab and shows the one before it, if it was shown.
