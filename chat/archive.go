@@ -114,7 +114,7 @@ func (u *user) openBox(ctx context.Context, a talk.Open) {
 		u.log.Debug().Err(err).Msg("the direct messages that wait cannot be read now")
 	}
 	if len(page) > 0 {
-		u.post(ctx, talk.Boxed{Past: u.pastOf(page, ""), Last: page[len(page)-1].Seq})
+		u.post(ctx, talk.Boxed{Nick: a.Nick, Past: u.pastOf(page, ""), Last: page[len(page)-1].Seq})
 	}
 }
 

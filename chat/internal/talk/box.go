@@ -30,16 +30,18 @@ func (t *Talk) unknown(seq uint64) {
 
 func (t *Talk) noSuchUser(nick string) { t.problem("no such user: %s", short(nick)) }
 
-// openBox asks for what waits for this user. At the start the first line comes before it.
+// openBox asks for what waits for this user. At the start the first line comes before it. A nick that is lost has a box
+// that is somebody else's.
 func (t *Talk) openBox() {
-	if t.history && t.phase >= open {
+	if t.history && t.phase >= open && t.lost == nil {
 		t.do(Open{Nick: t.self.Nick, After: t.opened})
 	}
 }
 
-// boxed shows what has waited, and asks for more.
+// boxed shows what has waited, and asks for more. What waited under a nick that this user had when it asked, and has lost
+// since, is for the one who keeps it.
 func (t *Talk) boxed(ev Boxed) {
-	if ev.Last <= t.opened {
+	if t.lost != nil || ev.Nick != t.self.Nick || ev.Last <= t.opened {
 		return
 	}
 	t.opened = ev.Last

@@ -122,8 +122,10 @@ type (
 		None   bool
 		Failed string
 	}
-	// Boxed answers Open, with the direct messages that waited, the oldest first, and the place of the newest.
+	// Boxed answers Open, with the direct messages that waited for the holder of the nick, the oldest first, and the place
+	// of the newest.
 	Boxed struct {
+		Nick string
 		Past []Past
 		Last uint64
 	}

@@ -53,6 +53,7 @@ func (t *Talk) claimed(ev Claimed) {
 	}
 	t.problem("the nick %s belongs to a user on %s: you are now %s", l.nick, l.node, t.self.Nick)
 	t.do(Announce{t.self})
+	t.openBox()
 	// Whoever has the old one was not shown to join while it was ours as well.
 	for _, p := range t.people() {
 		if p.Nick == l.nick && !p.contested.IsZero() {

@@ -264,9 +264,13 @@ func parseEvent(t *testing.T, s string) Event {
 			}
 		}
 		return ev
-	case "boxed":
-		var ev Boxed
+	case "boxed": // [for=NICK] PLACE:NICK:SEQ:TEXT …
+		ev := Boxed{Nick: "me"}
 		for _, a := range args {
+			if nick, ok := strings.CutPrefix(a, "for="); ok {
+				ev.Nick = nick
+				continue
+			}
 			p, place := kept("", a)
 			ev.Past, ev.Last = append(ev.Past, p), place
 		}
