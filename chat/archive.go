@@ -110,11 +110,18 @@ func (u *user) openBox(ctx context.Context, a talk.Open) {
 	limited, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
 	page, err := u.cfg.History.AfterConfirmed(limited, boxTopic+a.Nick, a.After, boxPage) // nothing that has been shown and dropped
-	if err != nil && !errors.Is(err, history.ErrNoStores) {
+	none := errors.Is(err, history.ErrNoStores)
+	if err != nil && !none {
 		u.log.Debug().Err(err).Msg("the direct messages that wait cannot be read now")
 	}
-	if len(page) > 0 {
-		u.post(ctx, talk.Boxed{Nick: a.Nick, Past: u.pastOf(page, ""), Last: page[len(page)-1].Seq})
+	switch ev := (talk.Boxed{Nick: a.Nick, Past: u.pastOf(page, "")}); {
+	case len(page) > 0: // the rest of them is asked for next
+		ev.Last = page[len(page)-1].Seq
+		u.post(ctx, ev)
+	case err == nil:
+		u.post(ctx, ev)
+	default:
+		u.post(ctx, talk.BoxFailed{Nick: a.Nick, None: none})
 	}
 }
 

@@ -1,5 +1,7 @@
 package talk
 
+import "time"
+
 // Who is not here finds the direct messages that were left meanwhile when they come back. They are kept under the nick.
 
 // stored says that a message waits for its receiver, who may have come meanwhile.
@@ -30,10 +32,22 @@ func (t *Talk) unknown(seq uint64) {
 
 func (t *Talk) noSuchUser(nick string) { t.problem("no such user: %s", short(nick)) }
 
+// opening is the reading of the own box: once at a time, however many say that there is something in it.
+type opening struct {
+	nick  string    // whose box is being read, empty while none is
+	again bool      // and is to be read once more
+	retry time.Time // when to try again, zero for never
+}
+
 // openBox asks for what waits for this user. At the start the first line comes before it. A nick that is lost has a box
 // that is somebody else's.
 func (t *Talk) openBox() {
-	if t.history && t.phase >= open && t.lost == nil {
+	switch {
+	case !t.history || t.phase < open || t.lost != nil:
+	case t.box.nick != "":
+		t.box.again = true
+	default:
+		t.box = opening{nick: t.self.Nick}
 		t.do(Open{Nick: t.self.Nick, After: t.opened})
 	}
 }
@@ -41,15 +55,49 @@ func (t *Talk) openBox() {
 // boxed shows what has waited, and asks for more. What waited under a nick that this user had when it asked, and has lost
 // since, is for the one who keeps it.
 func (t *Talk) boxed(ev Boxed) {
-	if t.lost != nil || ev.Nick != t.self.Nick || ev.Last <= t.opened {
+	if ev.Nick != t.box.nick {
 		return
 	}
+	again := t.box.again
+	t.box = opening{}
+	if ev.Last > t.opened {
+		t.unpack(ev)
+		again = true
+	}
+	if again {
+		t.openBox()
+	}
+}
+
+// unpack shows what has waited.
+func (t *Talk) unpack(ev Boxed) {
 	t.opened = ev.Last
 	for _, p := range ev.Past {
 		if CheckName(p.From.Nick) == nil && len(p.Text) <= MaxText && t.fresh(p.Said) {
 			t.do(Show{Line{Kind: Direct, Time: p.At, Nick: p.From.Nick, Text: p.Text}})
 		}
 	}
-	t.do(Empty{Nick: t.self.Nick, UpTo: ev.Last})
-	t.openBox()
+	t.do(Empty{Nick: ev.Nick, UpTo: ev.Last})
+}
+
+// boxFailed tries again later, unless there is nobody who could have anything.
+func (t *Talk) boxFailed(ev BoxFailed) {
+	if ev.Nick != t.box.nick {
+		return
+	}
+	t.box = opening{}
+	if !ev.None {
+		t.box.retry = t.now.Add(boxPause)
+		t.at(t.box.retry)
+	}
+}
+
+func (t *Talk) tickBox() {
+	switch retry := t.box.retry; {
+	case retry.IsZero():
+	case t.now.Before(retry):
+		t.at(retry)
+	default:
+		t.openBox()
+	}
 }

@@ -123,11 +123,16 @@ type (
 		Failed string
 	}
 	// Boxed answers Open, with the direct messages that waited for the holder of the nick, the oldest first, and the place
-	// of the newest.
+	// of the newest; zero for none.
 	Boxed struct {
 		Nick string
 		Past []Past
 		Last uint64
+	}
+	// BoxFailed answers Open when they cannot be read now; None says that nobody keeps any.
+	BoxFailed struct {
+		Nick string
+		None bool
 	}
 	// Stored says that a direct message waits for its receiver now.
 	Stored struct{ Seq uint64 }
@@ -169,6 +174,7 @@ func (Undelivered) event() {}
 func (Failed) event()      {}
 func (Recalled) event()    {}
 func (Boxed) event()       {}
+func (BoxFailed) event()   {}
 func (Stored) event()      {}
 func (Unknown) event()     {}
 func (Mail) event()        {}
@@ -212,7 +218,8 @@ type (
 		Again         bool
 		Count         int
 	}
-	// Open reads the direct messages that wait for the holder of a nick, behind a place. Boxed follows, or nothing.
+	// Open reads the direct messages that wait for the holder of a nick, behind a place. Boxed or BoxFailed
+	// follows.
 	Open struct {
 		Nick  string
 		After uint64

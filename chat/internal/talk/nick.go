@@ -21,6 +21,7 @@ func (t *Talk) nickLost(ev NickLost) {
 		t.notClaimed(NotClaimed{Nick: ev.Nick, Taken: true})
 	case t.lost == nil && ev.Nick == t.self.Nick:
 		t.lost = &lostNick{nick: ev.Nick, node: ev.Node, tried: map[string]bool{ev.Nick: true}}
+		t.box = opening{} // it is somebody else's
 		t.claimNext()
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // open takes the state of the mesh and enters the first room.
 func (t *Talk) open(ev Opened) {
-	if t.phase != opening {
+	if t.phase != starting {
 		return
 	}
 	for _, n := range ev.Nodes {

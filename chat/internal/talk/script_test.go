@@ -275,6 +275,8 @@ func parseEvent(t *testing.T, s string) Event {
 			ev.Past, ev.Last = append(ev.Past, p), place
 		}
 		return ev
+	case "boxfailed":
+		return BoxFailed{Nick: "me", None: rest == "none"}
 	case "stored":
 		seq, _ := strconv.Atoi(args[0])
 		return Stored{uint64(seq)}

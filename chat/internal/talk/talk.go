@@ -25,7 +25,7 @@ type Config struct {
 type phase uint8
 
 const (
-	opening  phase = iota // the state of the mesh is awaited
+	starting phase = iota // the state of the mesh is awaited
 	entering              // the first room is being entered
 	open                  // the first line has been shown
 	ending                // no more input is taken
@@ -65,6 +65,7 @@ type Talk struct {
 	oldest            int                // of the ring
 	waiting           map[string]bool    // nicks for whom a direct message has been left
 	opened            uint64             // the place up to which the own ones have been shown
+	box               opening            // the reading of what is behind it
 
 	ripe    []*person // of tickPeople
 	preface []Action  // lines that came before the first one
@@ -187,6 +188,8 @@ func (t *Talk) handle(ev Event) {
 		t.openBox()
 	case Boxed:
 		t.boxed(ev)
+	case BoxFailed:
+		t.boxFailed(ev)
 	case Recalled:
 		t.recalled(ev)
 	case Undelivered:
@@ -217,6 +220,7 @@ func (t *Talk) tick() {
 	t.tickPeople()
 	t.tickDirect()
 	t.tickPast()
+	t.tickBox()
 	t.tickTyping()
 	t.tickFloods()
 	for _, r := range t.rooms {

@@ -20,6 +20,8 @@ const (
 	// here: when the store that leads has just died, the others take up to ten seconds to choose anew.
 	DirectWait = 5 * time.Second
 	BoxWait    = 20 * time.Second
+	// boxPause is the time before the box is opened again that could not be read.
+	boxPause = 5 * time.Second
 	// endWait is how long direct messages have at the end of input.
 	endWait = 2 * time.Second
 	// orphanWait is how long a user is remembered who is in no group.
