@@ -90,6 +90,7 @@ func (u *user) recall(ctx context.Context, a talk.Recall) {
 	} else {
 		page, err = u.cfg.History.Before(limited, roomTopic+a.Room, a.Before, a.Count)
 	}
+	u.keeper.answered(err)
 	ev := talk.Recalled{Recall: a, Past: u.pastOf(page, a.Room)}
 	if len(page) > 0 {
 		ev.First, ev.Last = page[0].Seq, page[len(page)-1].Seq
@@ -176,6 +177,6 @@ func (u *user) seen() {
 	if u.keeper != nil {
 		self := u.talk.Self()
 		id := fmt.Sprintf("seen.%x.%d.%d", self.ID.Incarnation, self.ID.Num, self.Rev)
-		u.keeper.keep(history.Record{Topic: seenTopic + self.Nick, ID: id})
+		u.keeper.see(history.Record{Topic: seenTopic + self.Nick, ID: id})
 	}
 }

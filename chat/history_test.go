@@ -17,6 +17,38 @@ import (
 // storeSites starts three store nodes and makes two ordinary ones chat sites, whose chats have a history.
 func storeSites(t *testing.T) (s []*site, restart func(i int)) {
 	t.Helper()
+	start := starter(t)
+	stores := make([]*node.Node, 3)
+	for i := range stores {
+		stores[i] = start(storeName(i))
+	}
+	s = chatSites(t, start)
+	for _, site := range s {
+		if err := site.node.WaitPeers(t.Context(), 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s, func(i int) {
+		stores[i].Close()
+		stores[i] = start(storeName(i))
+	}
+}
+
+// chatSites starts two ordinary nodes and makes them chat sites, whose chats have a history where there are stores.
+func chatSites(t *testing.T, start func(name string) *node.Node) (s []*site) {
+	t.Helper()
+	for _, name := range []string{"a@127.0.0.1", "b@127.0.0.1"} {
+		s = append(s, newSite(t, start(name)))
+	}
+	for _, site := range s {
+		site.history = openHistory(t, site.node)
+	}
+	return s
+}
+
+// starter returns what starts the nodes of a mesh, of which three are stores.
+func starter(t *testing.T) (start func(name string) *node.Node) {
+	t.Helper()
 	dir, list := t.TempDir(), map[string]string{}
 	addrs, err := freeport.Addrs(3)
 	if err != nil {
@@ -25,30 +57,13 @@ func storeSites(t *testing.T) (s []*site, restart func(i int)) {
 	for i, addr := range addrs {
 		list[storeName(i)] = addr
 	}
-	start := func(name string) *node.Node {
+	return func(name string) *node.Node {
 		n, err := node.Start(t.Context(), node.Config{Name: name, Cookie: []byte("a cookie for the chats"), DataDir: dir, Store: list})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { n.Close() })
 		return n
-	}
-	stores := make([]*node.Node, 3)
-	for i := range stores {
-		stores[i] = start(storeName(i))
-	}
-	for _, name := range []string{"a@127.0.0.1", "b@127.0.0.1"} {
-		s = append(s, newSite(t, start(name)))
-	}
-	for _, site := range s {
-		if err := site.node.WaitPeers(t.Context(), 4); err != nil {
-			t.Fatal(err)
-		}
-		site.history = openHistory(t, site.node)
-	}
-	return s, func(i int) {
-		stores[i].Close()
-		stores[i] = start(storeName(i))
 	}
 }
 
@@ -197,6 +212,32 @@ func TestHistory(t *testing.T) {
 			t.Errorf("ann is told of trouble: %q", ann.out.lines())
 		}
 	})
+}
+
+// TestStoresComeLater: chats that are older than the stores have a history from then on, and messages wait for those who
+// were there before.
+func TestStoresComeLater(t *testing.T) {
+	start := starter(t)
+	s := chatSites(t, start)
+	ann, bob := join(t, s[0], "ann"), join(t, s[1], "bob")
+	ann.line("* bob joined lobby")
+	bob.say("/history")
+	bob.line("! no history: this mesh has no store node that keeps the messages of its rooms")
+	for i := range 3 {
+		start(storeName(i))
+	}
+	meshtest.Eventually(t, "it is kept that bob was here", func() bool {
+		page, err := s[0].history.Last(t.Context(), "seen/bob", 1)
+		return err == nil && len(page) == 1
+	})
+	bob.say("/quit")
+	ann.line("* bob left lobby")
+	meshtest.Eventually(t, "a message waits for bob", func() bool {
+		ann.say("/msg bob hello")
+		return ann.match(`^(! no such user: bob|\(dm to bob\) hello)$`)[0] == '('
+	})
+	bob = join(t, s[1], "bob")
+	bob.line("(dm) ann: hello")
 }
 
 // TestNoStores: a chat that would keep a history, in a mesh that cannot, is as one that would not, and says so when it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,11 @@ const (
 	keepWait = 20 * time.Second
 	// keepPause is the time between two attempts when no store is up.
 	keepPause = 500 * time.Millisecond
+	// seenPause is the time between two attempts to have it kept that somebody is here, and seenWait how long one takes.
+	// seenEvery is how often that is kept anew: in time before it is forgotten.
+	seenPause = 5 * time.Second
+	seenWait  = 5 * time.Second
+	seenEvery = HistoryAge / 30
 )
 
 // keeper keeps what its user says in the log, in order and without holding up the talk. When it cannot, it says so once,
@@ -25,12 +31,15 @@ const (
 type keeper struct {
 	log  *history.Log
 	tell func(text string)
+	kept func() // the stores take something, after they did not
 	jobs chan job
-	done chan struct{}
+	seen chan history.Record // the newest one, until it is taken up
+	done sync.WaitGroup
 	ctx  context.Context
 	stop context.CancelFunc
 
 	full    atomic.Int64 // messages for which there was no room
+	taking  atomic.Bool  // the stores took the last that was sent
 	missing int          // messages that are not kept
 	had     bool         // the stores have answered before
 }
@@ -41,11 +50,13 @@ type job struct {
 	do     func(context.Context)
 }
 
-// newKeeper starts a keeper, which lasts until drain. tell reports trouble to the user.
-func newKeeper(ctx context.Context, log *history.Log, tell func(text string)) *keeper {
-	k := &keeper{log: log, tell: tell, jobs: make(chan job, keepQueue), done: make(chan struct{})}
+// newKeeper starts a keeper, which lasts until drain. tell reports trouble to the user, and kept is called when the stores
+// take something that did not before.
+func newKeeper(ctx context.Context, log *history.Log, tell func(text string), kept func()) *keeper {
+	k := &keeper{log: log, tell: tell, kept: kept, jobs: make(chan job, keepQueue), seen: make(chan history.Record, 1)}
 	k.ctx, k.stop = context.WithCancel(ctx)
-	go k.work()
+	k.done.Go(k.work)
+	k.done.Go(k.witness)
 	return k
 }
 
@@ -71,14 +82,64 @@ func (k *keeper) put(j job) bool {
 // drain waits until all is kept, for a short while, and ends the keeper. Nothing may be put in after it.
 func (k *keeper) drain() {
 	close(k.jobs)
+	close(k.seen)
 	late := time.AfterFunc(drainWait, k.stop)
-	<-k.done
+	k.done.Wait()
 	late.Stop()
 	k.stop()
 }
 
+// see has it kept that somebody is here, in place of what was to be kept of that before. One goroutine calls it.
+func (k *keeper) see(r history.Record) {
+	select {
+	case <-k.seen:
+	default:
+	}
+	k.seen <- r
+}
+
+// witness keeps that somebody is here, until it is, and anew now and then: the stores may come after the chat, and forget
+// what is old. It does so beside the messages, which it does not hold up.
+func (k *keeper) witness() {
+	timer := time.NewTimer(seenEvery)
+	defer timer.Stop()
+	var r history.Record
+	for {
+		select {
+		case newest, ok := <-k.seen:
+			if !ok {
+				return
+			}
+			r = newest
+		case <-timer.C:
+		}
+		wait := seenPause
+		if k.testify(r) {
+			wait = seenEvery
+		}
+		timer.Reset(wait)
+	}
+}
+
+// testify keeps one record.
+func (k *keeper) testify(r history.Record) bool {
+	ctx, cancel := context.WithTimeout(k.ctx, seenWait)
+	defer cancel()
+	err := k.log.Append(ctx, r)
+	k.answered(err)
+	return err == nil
+}
+
+// answered notes whether the stores take what is sent.
+func (k *keeper) answered(err error) {
+	if errors.Is(err, history.ErrNoStores) {
+		k.taking.Store(false)
+	} else if err == nil && !k.taking.Swap(true) {
+		k.kept()
+	}
+}
+
 func (k *keeper) work() {
-	defer close(k.done)
 	for j := range k.jobs {
 		var batch []history.Record
 		for more := true; more && j.do == nil; {
@@ -107,6 +168,7 @@ func (k *keeper) append(batch []history.Record) {
 	defer cancel()
 	for {
 		err := k.log.Append(ctx, batch...)
+		k.answered(err)
 		switch {
 		case err == nil:
 			k.had = true

@@ -63,7 +63,8 @@ func (u *user) run(ctx context.Context, self *process.Process) error {
 	})
 	u.courier = newCourier(ctx, u.cfg.Runtime, u.log)
 	if u.cfg.History != nil {
-		u.keeper = newKeeper(self.Runtime().Node().Context(), u.cfg.History, func(text string) { u.post(ctx, talk.Failed{Text: text}) })
+		u.keeper = newKeeper(self.Runtime().Node().Context(), u.cfg.History, func(text string) { u.post(ctx, talk.Failed{Text: text}) },
+			func() { u.post(ctx, talk.Kept{}) })
 		defer u.keeper.drain()
 		u.seen()
 	}

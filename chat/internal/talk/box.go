@@ -37,6 +37,7 @@ type opening struct {
 	nick  string    // whose box is being read, empty while none is
 	again bool      // and is to be read once more
 	retry time.Time // when to try again, zero for never
+	none  bool      // nobody kept anything when it was tried last
 }
 
 // openBox asks for what waits for this user. At the start the first line comes before it. A nick that is lost has a box
@@ -80,13 +81,13 @@ func (t *Talk) unpack(ev Boxed) {
 	t.do(Empty{Nick: ev.Nick, UpTo: ev.Last})
 }
 
-// boxFailed tries again later, unless there is nobody who could have anything.
+// boxFailed tries again later, unless there is nobody who could have anything: then when there is.
 func (t *Talk) boxFailed(ev BoxFailed) {
 	if ev.Nick != t.box.nick {
 		return
 	}
-	t.box = opening{}
-	if !ev.None {
+	t.box = opening{none: ev.None}
+	if !ev.None || t.keeps {
 		t.box.retry = t.now.Add(boxPause)
 		t.at(t.box.retry)
 	}

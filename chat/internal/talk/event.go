@@ -138,6 +138,8 @@ type (
 	Stored struct{ Seq uint64 }
 	// Unknown says that it does not, since nobody has heard of its receiver.
 	Unknown struct{ Seq uint64 }
+	// Kept says that the stores take what is said, after they did not, or for the first time.
+	Kept struct{}
 	// Mail says that a direct message for this user has been put where those wait who come later.
 	Mail struct{}
 	// Failed says that something the user asked for did not work.
@@ -177,6 +179,7 @@ func (Boxed) event()       {}
 func (BoxFailed) event()   {}
 func (Stored) event()      {}
 func (Unknown) event()     {}
+func (Kept) event()        {}
 func (Mail) event()        {}
 func (Tick) event()        {}
 

@@ -42,10 +42,12 @@ func (t *Talk) recall(r *room, count int, asked bool) {
 // recalled shows what was said before.
 func (t *Talk) recalled(ev Recalled) {
 	r := t.room(ev.Room)
-	if ev.Failed == "" {
-		t.keeps = !ev.None
-	}
-	if ev.None {
+	switch {
+	case ev.Failed != "":
+	case !ev.None:
+		t.keepsNow()
+	default:
+		t.keeps = false
 		t.noHistory(r != nil && r.past.asked)
 	}
 	switch {
@@ -61,6 +63,17 @@ func (t *Talk) recalled(ev Recalled) {
 		return
 	}
 	t.recallOver(r)
+}
+
+// keepsNow notes that somebody keeps what is said, and looks into the box that could not be there before.
+func (t *Talk) keepsNow() {
+	if t.keeps {
+		return
+	}
+	t.keeps = true
+	if t.box.none {
+		t.openBox()
+	}
 }
 
 // showPast shows a page, without what has been shown. When nothing is left of it, the page before is read.

@@ -283,6 +283,8 @@ func parseEvent(t *testing.T, s string) Event {
 	case "unknown":
 		seq, _ := strconv.Atoi(args[0])
 		return Unknown{uint64(seq)}
+	case "kept":
+		return Kept{}
 	case "mail":
 		return Mail{}
 	case "nicklost":

@@ -184,6 +184,8 @@ func (t *Talk) handle(ev Event) {
 		t.stored(ev.Seq)
 	case Unknown:
 		t.unknown(ev.Seq)
+	case Kept:
+		t.keepsNow()
 	case Mail:
 		t.openBox()
 	case Boxed:
