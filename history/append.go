@@ -73,11 +73,11 @@ func (l *Log) sendInOrder(ctx context.Context, conn *nats.Conn, records []Record
 // send publishes what is not kept yet, and notes what is from then on.
 func (l *Log) send(ctx context.Context, conn *nats.Conn, records []Record, kept []bool) error {
 	inbox := nats.NewInbox()
-	sub, err := conn.SubscribeSync(inbox + ".*")
+	answers, err := listen(conn, inbox+".*", len(records))
 	if err != nil {
 		return err
 	}
-	defer sub.Unsubscribe()
+	defer answers.close()
 	left := 0
 	for i, r := range records {
 		if kept[i] {
@@ -92,7 +92,7 @@ func (l *Log) send(ctx context.Context, conn *nats.Conn, records []Record, kept 
 	}
 	var failed error
 	for ; left > 0; left-- {
-		m, err := sub.NextMsgWithContext(ctx)
+		m, err := answers.next(ctx)
 		if err != nil {
 			return errors.Join(failed, err)
 		}
@@ -100,9 +100,12 @@ func (l *Log) send(ctx context.Context, conn *nats.Conn, records []Record, kept 
 		if err != nil || i < 0 || i >= len(kept) {
 			continue
 		}
-		if err := ack(m); err != nil {
+		switch err := ack(m); {
+		case errors.Is(err, nats.ErrNoResponders):
+			return err // nor will the others be answered
+		case err != nil:
 			failed = err
-		} else {
+		default:
 			kept[i] = true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -123,6 +124,25 @@ func TestLog(t *testing.T) {
 			page, err := open(t, b, history.Config{Name: "once"}).Last(m.ctx, "x", 10)
 			return err == nil && slices.Equal(texts(page), numbers(0, 3))
 		})
+	})
+	t.Run("cheap", func(t *testing.T) { // by what a call allocates, the stores' part included: they are in this process
+		l := open(t, a, history.Config{Name: "cheap"})
+		m.fill(l, "x", 0, 10)
+		const calls, most = 50, 256 << 10
+		for what, call := range map[string]func(i int) error{
+			"read":   func(int) error { _, err := l.Last(m.ctx, "x", 1); return err },
+			"append": func(i int) error { return l.Append(m.ctx, record("y", i)) },
+		} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for i := range calls {
+				fatal(t, call(i))
+			}
+			runtime.ReadMemStats(&after)
+			if got := (after.TotalAlloc - before.TotalAlloc) / calls; got > most {
+				t.Errorf("%s: %d KiB per call", what, got>>10)
+			}
+		}
 	})
 	t.Run("retention", func(t *testing.T) { m.retention(t, a) })
 	t.Run("drop", func(t *testing.T) {

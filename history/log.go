@@ -246,7 +246,9 @@ func (l *Log) subject(topic string) string {
 func (l *Log) try(ctx context.Context, f func(context.Context) error) error {
 	for {
 		limited, cancel := context.WithTimeout(ctx, attempt)
+		stop := context.AfterFunc(l.ctx, cancel) // an answer is awaited no longer than there is a log
 		err := f(limited)
+		stop()
 		cancel()
 		switch {
 		case err == nil, errors.Is(err, ErrNoStores), errors.Is(err, ErrBadArgument), errors.Is(err, ErrClosed):

@@ -201,16 +201,16 @@ func (r *reader) get(ctx context.Context, req request) (got []Entry, pending int
 		return nil, 0, err
 	}
 	inbox := nats.NewInbox()
-	sub, err := r.conn.SubscribeSync(inbox)
+	answers, err := listen(r.conn, inbox, req.Batch+1) // and the end of the batch
 	if err != nil {
 		return nil, 0, err
 	}
-	defer sub.Unsubscribe()
+	defer answers.close()
 	if err := r.conn.PublishRequest(r.api, inbox, text); err != nil {
 		return nil, 0, err
 	}
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
+		m, err := answers.next(ctx)
 		if err != nil {
 			return nil, 0, err
 		}
