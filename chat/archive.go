@@ -135,9 +135,13 @@ func (u *user) emptyBox(ctx context.Context, a talk.Empty) {
 	}
 }
 
-// store leaves a direct message for somebody who is not here, if anybody knows them.
+// store leaves a direct message for somebody who is not here, if anybody knows them. One that its turn finds given up is
+// not left: its sender has been told that it did not arrive, and may have sent it again.
 func (u *user) store(ctx context.Context, a talk.Store, r history.Record) {
-	limited, cancel := context.WithTimeout(ctx, talk.BoxWait)
+	if u.over.Load() || !time.Now().Before(a.By) {
+		return
+	}
+	limited, cancel := context.WithDeadline(ctx, a.By)
 	defer cancel()
 	seen, err := u.cfg.History.Last(limited, seenTopic+a.Nick, 1)
 	switch {

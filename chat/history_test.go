@@ -196,6 +196,17 @@ func TestHistory(t *testing.T) {
 		}
 	})
 
+	t.Run("given_up", func(t *testing.T) { // what did not arrive in time does not arrive later
+		log := s[0].history
+		if err := log.Append(t.Context(), history.Record{Topic: "seen/dan", ID: "dan"}); err != nil {
+			t.Fatal(err)
+		}
+		chat.StoreLate(t.Context(), log, "dan")
+		if page, err := log.AfterConfirmed(t.Context(), "box/dan", 0, 1); err != nil || len(page) > 0 {
+			t.Errorf("%d messages wait for dan, %v", len(page), err)
+		}
+	})
+
 	t.Run("store_restarts", func(t *testing.T) {
 		inRoom := func(c *chat.Config) { c.Room = "steady" }
 		ann := join(t, s[0], "ann", inRoom)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -30,6 +31,7 @@ type user struct {
 	reading bool      // the input is being read
 	waiting []typed   // input that has been taken, whose reader waits until the next may come
 	view    viewer
+	over    atomic.Bool // the talk has quit: what it waited for is done or given up
 }
 
 // typed is an event from the front end. Its reader goes on when done is closed.
@@ -79,6 +81,7 @@ func (u *user) run(ctx context.Context, self *process.Process) error {
 	go u.watch(ctx, silent)
 
 	if err = u.loop(ctx); errors.Is(err, errQuit) {
+		u.over.Store(true)
 		u.courier.drain()
 		err = nil
 	}

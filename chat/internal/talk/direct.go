@@ -39,7 +39,7 @@ func (t *Talk) tell(nick, text string) {
 	t.direct[t.seq] = sent{to: id, nick: nick, text: text, by: by}
 	t.at(by)
 	if !ok {
-		t.do(Store{Nick: nick, Seq: t.seq, Text: text})
+		t.do(Store{Nick: nick, Seq: t.seq, Text: text, By: by})
 		t.paced()
 		return
 	}

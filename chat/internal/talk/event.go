@@ -232,11 +232,13 @@ type (
 		Nick string
 		UpTo uint64
 	}
-	// Store leaves a direct message for somebody who is not here; Stored, Unknown or Undelivered follows.
+	// Store leaves a direct message for somebody who is not here; Stored, Unknown or Undelivered follows. By is when it is
+	// given up, and must not be left any more.
 	Store struct {
 		Nick string
 		Seq  uint64
 		Text string
+		By   time.Time
 	}
 	// Poke tells a user that a direct message waits.
 	Poke struct{ To ID }

@@ -139,7 +139,7 @@ func printActions(out *strings.Builder, actions []Action) {
 		case Empty:
 			fmt.Fprintf(out, "  empty %s up to %d\n", a.Nick, a.UpTo)
 		case Store:
-			fmt.Fprintf(out, "  store %s %d %q\n", a.Nick, a.Seq, a.Text)
+			fmt.Fprintf(out, "  store %s %d %q by %s\n", a.Nick, a.Seq, a.Text, a.By.UTC().Format("15:04:05"))
 		case Poke:
 			fmt.Fprintf(out, "  poke %s\n", a.To.Node)
 		case Claim:
