@@ -91,7 +91,7 @@ func (u *user) recall(ctx context.Context, a talk.Recall) {
 		page, err = u.cfg.History.Before(limited, roomTopic+a.Room, a.Before, a.Count)
 	}
 	u.keeper.answered(err)
-	ev := talk.Recalled{Recall: a, Past: u.pastOf(page, a.Room)}
+	ev := talk.Recalled{Recall: a, Past: u.pastOf(page, a.Room), Read: len(page)}
 	if len(page) > 0 {
 		ev.First, ev.Last = page[0].Seq, page[len(page)-1].Seq
 	}

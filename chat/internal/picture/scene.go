@@ -66,7 +66,7 @@ func scene(width, height int) (string, int, int) {
 		return talk.Past{Said: talk.Said{From: u, Room: "lobby", Text: text}, At: start.Add(-time.Duration(minutes) * time.Minute)}
 	}
 	a.after(0, talk.Recalled{
-		Recall: talk.Recall{Room: "lobby"}, First: 1, Last: 3,
+		Recall: talk.Recall{Room: "lobby"}, Read: 3, First: 1, Last: 3,
 		Past: []talk.Past{
 			old(carol, 61, "I moved the store to the new disk, tell me if anything is slow"),
 			old(bob, 47, "carol: writes are down to 4 ms, thank you"),

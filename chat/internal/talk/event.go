@@ -116,7 +116,9 @@ type (
 	Recalled struct {
 		Recall
 		Past []Past
-		// First and Last are the places of the oldest and of the newest of them.
+		// Read is how many were read, with those that make no sense and are not in Past; First and Last are the places of
+		// the oldest and of the newest of these.
+		Read        int
 		First, Last uint64
 		// None says that nobody keeps a history, and Failed why it cannot be read now.
 		None   bool

@@ -95,13 +95,13 @@ func (t *Talk) showPast(r *room, ev Recalled) (reads bool) {
 	switch {
 	case len(lines) > 0:
 		t.do(ShowPast{Room: r.name, Lines: lines, Asked: r.past.asked})
-	case len(ev.Past) > 0 && r.past.asked:
+	case ev.Read > 0 && r.past.asked:
 		t.recall(r, ev.Count, true)
 		return true
 	case r.past.asked:
 		t.problem("no older messages in %s", r.name)
 	}
-	r.past.begun = r.past.begun || len(ev.Past) == 0
+	r.past.begun = r.past.begun || ev.Read == 0
 	return false
 }
 
@@ -123,7 +123,7 @@ func (t *Talk) missedAtStart(r *room, ev Recalled) {
 	if ev.Last > 0 {
 		r.past.last = ev.Last
 	}
-	if len(ev.Past) == ev.Count {
+	if ev.Read == ev.Count {
 		t.readOn(r)
 	}
 }

@@ -211,6 +211,16 @@ func kept(room, s string) (Past, uint64) {
 	return Past{Said: said, At: epoch.Add(time.Duration(place-1000) * time.Second)}, uint64(place)
 }
 
+// garbage is the place of PLACE:bad, a record that is no message, and zero for all else.
+func garbage(s string) uint64 {
+	digits, ok := strings.CutSuffix(s, ":bad")
+	if !ok {
+		return 0
+	}
+	place, _ := strconv.ParseUint(digits, 10, 64)
+	return place
+}
+
 // parseEvent parses "word arguments".
 func parseEvent(t *testing.T, s string) Event {
 	t.Helper()
@@ -242,7 +252,7 @@ func parseEvent(t *testing.T, s string) Event {
 			}
 		}
 		return ev
-	case "recalled": // ROOM COUNT [again] PLACE:NICK:SEQ:TEXT …; or "none", or "failed"
+	case "recalled": // ROOM COUNT [again] PLACE:NICK:SEQ:TEXT or PLACE:bad …; or "none", or "failed"
 		n, _ := strconv.Atoi(args[1])
 		ev := Recalled{Recall: Recall{Room: args[0], Count: n}}
 		for _, a := range args[2:] {
@@ -254,9 +264,13 @@ func parseEvent(t *testing.T, s string) Event {
 			case "failed":
 				ev.Failed = "the store nodes did not answer in time"
 			default:
-				var place uint64
-				ev.Past, place = append(ev.Past, Past{}), 0
-				ev.Past[len(ev.Past)-1], place = kept(args[0], a)
+				place := garbage(a)
+				if place == 0 {
+					var p Past
+					p, place = kept(args[0], a)
+					ev.Past = append(ev.Past, p)
+				}
+				ev.Read++
 				ev.Last = place
 				if ev.First == 0 {
 					ev.First = place
