@@ -188,6 +188,13 @@ func (m *model) scrollUp(log *backlog, n int) {
 	before := *log
 	log.up(m.messages(), m.logHeight(), n)
 	if log.last == before.last && log.end == before.end && log.follow == before.follow {
+		m.older()
+	}
+}
+
+// older asks for what was said before. Of conversations nothing is kept, and the talk would read its current room.
+func (m *model) older() {
+	if t := m.tabs.now(); t != nil && !t.direct {
 		m.emit(talk.Older{})
 	}
 }

@@ -109,10 +109,14 @@ type news struct {
 	view  *talk.View
 }
 
-// emit queues an event of the user.
+// emit queues an event of the user. What is asked for again before the talk has taken it is asked for once: a wheel turns
+// faster than pages are read.
 func (s *Screen) emit(ev talk.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n := len(s.events); n > 0 && ev == (talk.Older{}) && s.events[n-1] == ev {
+		return
+	}
 	s.events = append(s.events, ev)
 	close(s.typed)
 	s.typed = make(chan struct{})

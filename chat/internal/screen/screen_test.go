@@ -426,6 +426,22 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%d tabs, %s is shown", len(got.list), got.now().name)
 		}
 	})
+	t.Run("conversations_have_no_past", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		d.enter()
+		d.press("pgup")
+		if len(d.events) != 1 || d.events[0] != (talk.Older{}) {
+			t.Errorf("at the top of a room: %v", d.events)
+		}
+		d.write("/msg bob")
+		d.press("enter")
+		d.events = nil
+		d.press("pgup", "pgup")
+		d.m.Update(tea.MouseWheelMsg{Button: tea.MouseWheelUp})
+		if len(d.events) != 0 {
+			t.Errorf("at the top of a conversation: %v", d.events)
+		}
+	})
 	t.Run("room_joined_in_a_paste", func(t *testing.T) {
 		d := newDesk(t, 100, 24)
 		d.enter()
@@ -495,4 +511,15 @@ func TestKeys(t *testing.T) {
 			t.Error("typing is not told")
 		}
 	})
+}
+
+// TestAskedOnce: what was said before is asked for once, however often the wheel turns until the talk takes it.
+func TestAskedOnce(t *testing.T) {
+	s := &Screen{typed: make(chan struct{})}
+	for _, ev := range []talk.Event{talk.Older{}, talk.Older{}, talk.Switch{Room: "dev"}, talk.Older{}, talk.Older{}} {
+		s.emit(ev)
+	}
+	if len(s.events) != 3 {
+		t.Errorf("%d events wait: %v", len(s.events), s.events)
+	}
 }
