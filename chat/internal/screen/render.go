@@ -111,7 +111,7 @@ func (m *model) roomRows(width, height int) []string {
 	}
 	var rows []string
 	add := func(row string, do func()) {
-		if do != nil {
+		if do != nil && len(rows) < height { // what is clipped lies under the status and the input
 			m.hits = append(m.hits, hit{0, 1 + len(rows), width, do})
 		}
 		rows = append(rows, row)
@@ -194,7 +194,7 @@ func (m *model) peopleRows(width, x, height int) []string {
 			people = append(people, m.styles.faint.Render(fmt.Sprintf(" and %d more", len(m.state.People)-i)))
 			break
 		}
-		if !p.Self {
+		if !p.Self && len(people) < room {
 			m.hits = append(m.hits, hit{x, 1 + len(people), width, func() { m.write("/msg " + p.Nick + " ") }})
 		}
 		people = append(people, m.personRow(p, width))

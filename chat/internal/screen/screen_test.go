@@ -429,14 +429,14 @@ func TestKeys(t *testing.T) {
 	t.Run("conversations_have_no_past", func(t *testing.T) {
 		d := newDesk(t, 100, 24)
 		d.enter()
-		d.press("pgup")
-		if len(d.events) != 1 || d.events[0] != (talk.Older{}) {
+		d.press("pgup", "pgup", "pgup")
+		if n := len(d.events); n == 0 || d.events[n-1] != (talk.Older{}) {
 			t.Errorf("at the top of a room: %v", d.events)
 		}
 		d.write("/msg bob")
 		d.press("enter")
 		d.events = nil
-		d.press("pgup", "pgup")
+		d.press("pgup", "pgup", "pgup")
 		d.m.Update(tea.MouseWheelMsg{Button: tea.MouseWheelUp})
 		if len(d.events) != 0 {
 			t.Errorf("at the top of a conversation: %v", d.events)
@@ -496,6 +496,33 @@ func TestKeys(t *testing.T) {
 		d.m.Update(tea.MouseWheelMsg{Button: tea.MouseWheelDown})
 		if !d.m.log().follow {
 			t.Error("the wheel does not scroll back")
+		}
+	})
+	t.Run("clicks_beside_the_lists", func(t *testing.T) {
+		d := newDesk(t, 110, 12)
+		d.enter()
+		v := d.state()
+		for i := range 40 {
+			v.Others = append(v.Others, talk.RoomView{Name: fmt.Sprintf("room%02d", i), Members: 1})
+		}
+		for i := range 10 {
+			v.Nodes = append(v.Nodes, talk.NodeView{Name: fmt.Sprintf("m%d@127.0.0.1", i)})
+		}
+		d.update(v)
+		d.screen()
+		d.sent()
+		for y := range 60 {
+			if y <= d.m.logHeight() { // the nodes of the mesh are below the people
+				d.m.Update(tea.MouseClickMsg{X: 105, Y: y})
+			} else {
+				d.m.Update(tea.MouseClickMsg{X: 3, Y: y})
+			}
+		}
+		d.wantSent()
+		d.wantInput("")
+		d.m.Update(tea.MouseClickMsg{X: 3, Y: d.m.logHeight()})
+		if len(d.sent()) != 1 {
+			t.Error("a click on the last row of the rooms does nothing")
 		}
 	})
 	t.Run("typing_is_told", func(t *testing.T) {
