@@ -8,8 +8,8 @@ import (
 )
 
 // Escape makes text safe to write to a terminal on one line: control characters, line and paragraph separators, the
-// characters that turn the direction of text around, and bytes that are not UTF-8 come out as \n, \x1b, \u202e and the
-// like. Everything else, joined emoji and combining characters included, stays as it is.
+// characters that turn the direction of text around or are not seen, and bytes that are not UTF-8 come out as \n, \x1b,
+// \u202e and the like. Everything else, joined emoji and combining characters included, stays as it is.
 func Escape(s string) string {
 	i := strings.IndexFunc(s, unsafeRune)
 	if i < 0 {
@@ -54,10 +54,22 @@ func unsafeRune(r rune) bool {
 		return true
 	case r == utf8.RuneError:
 		return true
-	case r >= 0xe0000 && r <= 0xe007f: // tags: invisible text
+	case r == 0x200c, r == 0x200d, r >= 0xfe00 && r <= 0xfe0f: // joiners and selectors: emoji and many scripts are written with them
+		return false
+	}
+	return invisible(r)
+}
+
+// invisible says that a rune shows nothing: those that Unicode has ignored by default, the tags among them, and the blanks
+// that it counts as letters and symbols.
+func invisible(r rune) bool {
+	switch {
+	case r < 0x80, unicode.Is(unicode.Prepended_Concatenation_Mark, r): // the latter are signs around digits
+		return false
+	case r == 0x2800: // braille without dots
 		return true
 	}
-	return false
+	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // validText makes a line of input valid UTF-8 by writing each bad byte as \xNN, since a message is text.

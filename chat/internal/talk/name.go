@@ -19,7 +19,8 @@ const (
 )
 
 // ErrBadName is returned for a nick or a room that is not 1 to 32 printable characters without space, [ and ], or that
-// begins with /.
+// begins with / or with a mark that would sit on what stands before the name. What is not seen is not printable: two names
+// that look the same would be two users.
 var ErrBadName = errors.New("bad name")
 
 // CheckName returns nil when s may be a nick or a room, or else an ErrBadName that says what is wrong with it.
@@ -35,8 +36,8 @@ func CheckName(s string) error {
 	case s[0] == '/':
 		return fmt.Errorf("%w %q: it begins with /", ErrBadName, s)
 	}
-	for _, r := range s {
-		if r == '[' || r == ']' || unicode.IsSpace(r) || !unicode.IsPrint(r) {
+	for i, r := range s {
+		if r == '[' || r == ']' || unicode.IsSpace(r) || !unicode.IsPrint(r) || invisible(r) || i == 0 && unicode.IsMark(r) {
 			return fmt.Errorf("%w %q: %q is not allowed", ErrBadName, s, r)
 		}
 	}
