@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -124,6 +125,15 @@ func TestLog(t *testing.T) {
 			page, err := open(t, b, history.Config{Name: "once"}).Last(m.ctx, "x", 10)
 			return err == nil && slices.Equal(texts(page), numbers(0, 3))
 		})
+	})
+	t.Run("behind_all", func(t *testing.T) {
+		l := open(t, a, history.Config{Name: "behind"})
+		m.fill(l, "x", 0, 3)
+		for _, read := range []func(context.Context, string, uint64, int) ([]history.Entry, error){l.After, l.AfterConfirmed} {
+			if page, err := read(m.ctx, "x", math.MaxUint64, 10); err != nil || len(page) > 0 {
+				t.Errorf("behind the last place are %d entries, %v", len(page), err)
+			}
+		}
 	})
 	t.Run("cheap", func(t *testing.T) { // by what a call allocates, the stores' part included: they are in this process
 		l := open(t, a, history.Config{Name: "cheap"})

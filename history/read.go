@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -46,7 +47,9 @@ func (l *Log) Before(ctx context.Context, topic string, place uint64, n int) (pa
 // fails like Last.
 func (l *Log) After(ctx context.Context, topic string, place uint64, n int) (page []Entry, err error) {
 	err = l.read(ctx, topic, n, func(ctx context.Context, r *reader) error {
-		page, err = r.from(ctx, place+1, 0, n)
+		if place < math.MaxUint64 { // nothing is behind that, and the place after it is the beginning
+			page, err = r.from(ctx, place+1, 0, n)
+		}
 		return err
 	})
 	return page, err
@@ -58,7 +61,7 @@ func (l *Log) After(ctx context.Context, topic string, place uint64, n int) (pag
 func (l *Log) AfterConfirmed(ctx context.Context, topic string, place uint64, n int) (page []Entry, err error) {
 	next := place + 1
 	err = l.read(ctx, topic, n, func(ctx context.Context, r *reader) error { // which goes on where it failed
-		for len(page) < n {
+		for len(page) < n && next > 0 { // nothing is behind the last place of all
 			e, ok, err := r.led(ctx, next)
 			if err != nil || !ok {
 				return err

@@ -194,7 +194,7 @@ func (m *model) peopleRows(width, x, height int) []string {
 			people = append(people, m.styles.faint.Render(fmt.Sprintf(" and %d more", len(m.state.People)-i)))
 			break
 		}
-		if !p.Self && len(people) < room {
+		if !p.Self {
 			m.hits = append(m.hits, hit{x, 1 + len(people), width, func() { m.write("/msg " + p.Nick + " ") }})
 		}
 		people = append(people, m.personRow(p, width))

@@ -113,8 +113,13 @@ func (t *Talk) remembered(room string, p Past) (l Line, ok bool) {
 	return Line{Kind: Message, Time: p.At, Room: room, Nick: p.From.Nick, Text: p.Text, Mine: p.From.ID == t.self.ID}, true
 }
 
-// missedAtStart shows what was kept while this user joined, and has not come.
+// missedAtStart shows what was kept while this user joined, and has not come. When it cannot be read now it is later.
 func (t *Talk) missedAtStart(r *room, ev Recalled) {
+	if ev.Failed != "" {
+		r.past.again = t.now.Add(againWait)
+		t.at(r.past.again)
+		return
+	}
 	for _, p := range ev.Past {
 		if l, ok := t.remembered(r.name, p); ok {
 			t.do(Show{l})
