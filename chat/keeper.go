@@ -104,20 +104,21 @@ func (k *keeper) witness() {
 	timer := time.NewTimer(seenEvery)
 	defer timer.Stop()
 	var r history.Record
-	for {
+	for wait := seenEvery; ; timer.Reset(wait) {
 		select {
-		case newest, ok := <-k.seen:
-			if !ok {
+		case newest, open := <-k.seen:
+			if !open {
+				if wait == seenPause { // the last chance for one that is not kept
+					k.testify(r)
+				}
 				return
 			}
 			r = newest
 		case <-timer.C:
 		}
-		wait := seenPause
-		if k.testify(r) {
+		if wait = seenPause; k.testify(r) {
 			wait = seenEvery
 		}
-		timer.Reset(wait)
 	}
 }
 
