@@ -78,6 +78,7 @@ func Run(ctx context.Context, cfg Config) error {
 	front := newFront(cfg)
 	defer front.Close()
 
+	wanted := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	u := newUser(cfg, scope, front)
@@ -104,6 +105,9 @@ func Run(ctx context.Context, cfg Config) error {
 	err = <-done
 	if cancel(); !decided.CompareAndSwap(false, true) {
 		<-ended // a process that was killed may still be writing to Out
+	}
+	if failed := front.Close(); failed != nil && wanted.Err() == nil && (err == nil || errors.Is(err, ErrOutput)) {
+		err = fmt.Errorf("%w: %w", ErrOutput, failed) // which ended the chat
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,8 +33,12 @@ type model struct {
 	hits          []hit // what a click does, by place, as last drawn
 }
 
-// maxInput is how many rows the line to write on may grow to.
-const maxInput = 6
+const (
+	// maxInput is how many rows the line to write on may grow to.
+	maxInput = 6
+	// maxContent is how many rows it may have, with those that are not shown.
+	maxContent = 10_000
+)
 
 func newModel(emit func(talk.Event), take func() news) *model {
 	m := &model{emit: emit, take: take, styles: newStyles(true), zone: time.Local, width: 80, height: 24}
@@ -42,7 +47,7 @@ func newModel(emit func(talk.Event), take func() news) *model {
 	m.input.ShowLineNumbers = false
 	m.input.CharLimit = 0
 	m.input.MaxHeight = maxInput
-	m.input.MaxContentHeight = 10_000
+	m.input.MaxContentHeight = maxContent
 	m.input.DynamicHeight = true
 	m.input.SetVirtualCursor(false)
 	m.input.KeyMap.InsertNewline.SetKeys("alt+enter", "ctrl+j", "shift+enter")
@@ -81,8 +86,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		return m, m.key(msg)
 	case tea.PasteMsg:
-		m.completing = nil
-		m.input.InsertString(strings.ReplaceAll(strings.ReplaceAll(msg.Content, "\r\n", "\n"), "\r", "\n"))
+		m.paste(msg.Content)
 		return m, nil
 	case tea.MouseWheelMsg:
 		m.wheel(msg)
@@ -94,6 +98,19 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	var cmd tea.Cmd
 	m.input, cmd = m.input.Update(msg)
 	return m, cmd
+}
+
+// paste puts a text into the input. One with more rows than the input may have is refused before that looks at it: it would
+// take minutes to find that out.
+func (m *model) paste(text string) {
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	if rows := m.input.LineCount() + strings.Count(text, "\n"); rows > maxContent {
+		problem := fmt.Sprintf("too much to paste: %d lines, at most %d", rows, maxContent)
+		m.tabs.add(talk.Line{Kind: talk.Problem, Time: time.Now(), Text: problem}, m.nick)
+		return
+	}
+	m.completing = nil
+	m.input.InsertString(text)
 }
 
 // receive takes lines and the view from the talk.

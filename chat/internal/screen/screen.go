@@ -17,6 +17,7 @@ const maxQueue = maxBacklog
 type Screen struct {
 	program *tea.Program
 	ended   chan struct{}
+	failed  error // why the program ended, nil for in good order; written before ended is closed
 
 	mu     sync.Mutex // guards the fields below
 	lines  []talk.Line
@@ -34,8 +35,8 @@ func New(in, out *os.File) *Screen {
 		tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler())
 	go func() {
 		defer close(s.ended)
-		_, _ = s.program.Run() // what ends it, ends the chat
-		s.emit(talk.End{})
+		_, s.failed = s.program.Run()
+		s.emit(talk.End{}) // what ends it, ends the chat
 	}()
 	return s
 }
@@ -148,9 +149,9 @@ func (s *Screen) Read(ctx context.Context, submit func(talk.Event) error) {
 	}
 }
 
-// Close ends the program and gives the terminal back as it was.
+// Close ends the program and gives the terminal back as it was. It returns what the program failed of.
 func (s *Screen) Close() error {
 	s.program.Quit()
 	<-s.ended
-	return nil
+	return s.failed
 }

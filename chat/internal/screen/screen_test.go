@@ -525,6 +525,18 @@ func TestKeys(t *testing.T) {
 			t.Error("a click on the last row of the rooms does nothing")
 		}
 	})
+	t.Run("too_much_to_paste", func(t *testing.T) {
+		d := newDesk(t, 100, 24)
+		d.enter()
+		d.write("draft")
+		d.m.Update(tea.PasteMsg{Content: strings.Repeat("x\r\n", maxContent)})
+		if got := d.m.input.Length(); got != len("draft") {
+			t.Errorf("the input has %d characters", got)
+		}
+		if s := d.screen(); !strings.Contains(s, "too much to paste: 10001 lines, at most 10000") {
+			t.Errorf("it does not say so:\n%s", s)
+		}
+	})
 	t.Run("typing_is_told", func(t *testing.T) {
 		d := newDesk(t, 110, 24)
 		d.enter()
@@ -538,6 +550,25 @@ func TestKeys(t *testing.T) {
 			t.Error("typing is not told")
 		}
 	})
+}
+
+// TestTerminalFails: a program that cannot have its terminal ends the chat and says why.
+func TestTerminalFails(t *testing.T) {
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	s := New(f, f)
+	s.Read(t.Context(), func(ev talk.Event) error {
+		if ev != (talk.End{}) {
+			t.Errorf("got %v", ev)
+		}
+		return nil
+	})
+	if s.Close() == nil {
+		t.Error("it does not say why")
+	}
 }
 
 // TestAskedOnce: what was said before is asked for once, however often the wheel turns until the talk takes it.
