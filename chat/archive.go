@@ -143,9 +143,16 @@ func (u *user) store(ctx context.Context, a talk.Store, r history.Record) {
 	}
 	limited, cancel := context.WithDeadline(ctx, a.By)
 	defer cancel()
-	seen, err := u.cfg.History.Last(limited, seenTopic+a.Nick, 1)
+	known := a.Met
+	var err error
+	if !known {
+		// From the store that leads: another may not know yet of somebody who has just been here.
+		var seen []history.Entry
+		seen, err = u.cfg.History.AfterConfirmed(limited, seenTopic+a.Nick, 0, 1)
+		known = len(seen) > 0
+	}
 	switch {
-	case err == nil && len(seen) == 0 || errors.Is(err, history.ErrNoStores):
+	case err == nil && !known || errors.Is(err, history.ErrNoStores):
 		u.post(ctx, talk.Unknown{Seq: a.Seq})
 		return
 	case err == nil:

@@ -24,6 +24,8 @@ const (
 	seenPause = 5 * time.Second
 	seenWait  = 5 * time.Second
 	seenEvery = HistoryAge / 30
+	// lastWait is how long the last of it may take when the user has quit: stores may just be choosing who leads them.
+	lastWait = 5 * time.Second
 )
 
 // keeper keeps what its user says in the log, in order and without holding up the talk. When it cannot, it says so once,
@@ -79,14 +81,16 @@ func (k *keeper) put(j job) bool {
 	}
 }
 
-// drain waits until all is kept, for a short while, and ends the keeper. Nothing may be put in after it.
-func (k *keeper) drain() {
+// drain waits within limit until all is kept, and ends the keeper. It returns how many messages are not kept. Nothing may be
+// put in after it.
+func (k *keeper) drain(limit time.Duration) (missing int) {
 	close(k.jobs)
 	close(k.seen)
-	late := time.AfterFunc(drainWait, k.stop)
+	late := time.AfterFunc(limit, k.stop)
 	k.done.Wait()
 	late.Stop()
 	k.stop()
+	return k.missing
 }
 
 // see has it kept that somebody is here, in place of what was to be kept of that before. One goroutine calls it.
@@ -179,6 +183,7 @@ func (k *keeper) append(batch []history.Record) {
 			}
 			return
 		case k.ctx.Err() != nil || errors.Is(err, history.ErrClosed):
+			k.missing += len(batch)
 			return
 		case errors.Is(err, history.ErrNoStores) && !k.had:
 			return

@@ -67,7 +67,7 @@ func (u *user) run(ctx context.Context, self *process.Process) error {
 	if u.cfg.History != nil {
 		u.keeper = newKeeper(self.Runtime().Node().Context(), u.cfg.History, func(text string) { u.post(ctx, talk.Failed{Text: text}) },
 			func() { u.post(ctx, talk.Kept{}) })
-		defer u.keeper.drain()
+		defer u.lastWords()
 		u.seen()
 	}
 	u.view = newViewer(u.front, self.Runtime().Node(), func() { u.post(ctx, refresh{}) })
@@ -88,6 +88,17 @@ func (u *user) run(ctx context.Context, self *process.Process) error {
 	u.release(pid)
 	u.leave(talk.Users)
 	return u.ended(ctx, err)
+}
+
+// lastWords waits until what was said is kept. Whoever has quit waits for slow stores longer than one who was interrupted.
+func (u *user) lastWords() {
+	limit := drainWait
+	if u.over.Load() {
+		limit = lastWait
+	}
+	if lost := u.keeper.drain(limit); lost > 0 {
+		u.log.Warn().Int("messages", lost).Msg("the chat has ended before all that was said here was in the history")
+	}
 }
 
 // ended says why the chat ended: the end of ctx is no error, unless it came with the node's.

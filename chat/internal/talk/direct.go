@@ -18,6 +18,9 @@ type sent struct {
 // maxDirect bounds the direct messages that wait for a confirmation.
 const maxDirect = 1000
 
+// maxMet bounds how many nicks are remembered after their users have gone.
+const maxMet = 10_000
+
 // tell sends a direct message.
 func (t *Talk) tell(nick, text string) {
 	id, ok := t.find(nick)
@@ -39,7 +42,8 @@ func (t *Talk) tell(nick, text string) {
 	t.direct[t.seq] = sent{to: id, nick: nick, text: text, by: by}
 	t.at(by)
 	if !ok {
-		t.do(Store{Nick: nick, Seq: t.seq, Text: text, By: by})
+		_, met := t.met[nick]
+		t.do(Store{Nick: nick, Seq: t.seq, Text: text, By: by, Met: met})
 		t.paced()
 		return
 	}

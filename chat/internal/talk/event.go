@@ -235,12 +235,14 @@ type (
 		UpTo uint64
 	}
 	// Store leaves a direct message for somebody who is not here; Stored, Unknown or Undelivered follows. By is when it is
-	// given up, and must not be left any more.
+	// given up, and must not be left any more. Met says that this user has seen them: what they leave behind may still be on
+	// its way to the stores.
 	Store struct {
 		Nick string
 		Seq  uint64
 		Text string
 		By   time.Time
+		Met  bool
 	}
 	// Poke tells a user that a direct message waits.
 	Poke struct{ To ID }

@@ -35,6 +35,9 @@ func (t *Talk) came(u User) {
 	}
 	p.here = true
 	t.hold(p)
+	if len(t.met) < maxMet {
+		t.met[p.Nick] = struct{}{}
+	}
 	if t.waiting[p.Nick] {
 		delete(t.waiting, p.Nick)
 		t.do(Poke{p.ID})

@@ -139,7 +139,7 @@ func printActions(out *strings.Builder, actions []Action) {
 		case Empty:
 			fmt.Fprintf(out, "  empty %s up to %d\n", a.Nick, a.UpTo)
 		case Store:
-			fmt.Fprintf(out, "  store %s %d %q by %s\n", a.Nick, a.Seq, a.Text, a.By.UTC().Format("15:04:05"))
+			fmt.Fprintf(out, "  store %s %d %q by %s met %v\n", a.Nick, a.Seq, a.Text, a.By.UTC().Format("15:04:05"), a.Met)
 		case Poke:
 			fmt.Fprintf(out, "  poke %s\n", a.To.Node)
 		case Claim:

@@ -57,15 +57,16 @@ type Talk struct {
 	direct map[uint64]sent
 	seq    uint64 // of what this user said last
 
-	history           bool               // there may be one
-	keeps             bool               // there is one, as far as is known
-	toldWhy, toldNone bool               // that there is none
-	known             map[known]struct{} // messages that have been shown
-	order             []known            // the same, as a ring
-	oldest            int                // of the ring
-	waiting           map[string]bool    // nicks for whom a direct message has been left
-	opened            uint64             // the place up to which the own ones have been shown
-	box               opening            // the reading of what is behind it
+	history           bool                // there may be one
+	keeps             bool                // there is one, as far as is known
+	toldWhy, toldNone bool                // that there is none
+	known             map[known]struct{}  // messages that have been shown
+	order             []known             // the same, as a ring
+	oldest            int                 // of the ring
+	waiting           map[string]bool     // nicks for whom a direct message has been left
+	met               map[string]struct{} // nicks of users who are or were here
+	opened            uint64              // the place up to which the own ones have been shown
+	box               opening             // the reading of what is behind it
 
 	ripe    []*person // of tickPeople
 	preface []Action  // lines that came before the first one
@@ -83,6 +84,7 @@ func New(cfg Config) *Talk {
 		history:   cfg.History,
 		known:     map[known]struct{}{},
 		waiting:   map[string]bool{},
+		met:       map[string]struct{}{},
 		commands:  commands(),
 		groups:    map[string]map[ID]struct{}{},
 		users:     map[ID]*person{},
