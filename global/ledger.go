@@ -38,6 +38,7 @@ type ledger struct {
 // tenure is a name that a process of this node has.
 type tenure struct {
 	lease *quorum.Lease
+	id    uint64 // of the process, whatever others write into the bucket
 	e     *entry
 }
 
@@ -201,9 +202,14 @@ func (g *ledger) end(t *tenure) {
 		delete(g.own, name)
 		g.recent[name] = t.lease.Token()
 	}
-	if o := g.procs[t.e.PID.ID]; o != nil {
-		delete(o.names, name)
-		g.letGo(t.e.PID.ID, o)
+	g.disown(t)
+}
+
+// disown takes a name from its process, whose end does not concern it any more.
+func (g *ledger) disown(t *tenure) {
+	if o := g.procs[t.id]; o != nil {
+		delete(o.names, t.e.Name)
+		g.letGo(t.id, o)
 	}
 }
 
@@ -244,6 +250,9 @@ func (g *ledger) exit(id uint64) {
 	}
 	for name := range o.names {
 		t := g.own[name]
+		if t == nil {
+			continue
+		}
 		t.lease.ReleaseSoon(whyExited)
 		g.end(t)
 		g.remove(name, 0, Exited)
@@ -257,6 +266,7 @@ func (g *ledger) giveUpAll() {
 	for name, t := range g.own {
 		leases = append(leases, t.lease)
 		delete(g.own, name)
+		g.disown(t) // its end may be told while the stores are asked below
 		g.remove(name, 0, ByCall)
 	}
 	for l := range g.releases {

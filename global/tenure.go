@@ -86,7 +86,7 @@ func (g *ledger) claimed(e Entry, lease *quorum.Lease, err error) (Version, erro
 	if old := g.own[e.Name]; old != nil {
 		g.end(old)
 	}
-	t := &tenure{lease: lease, e: &entry{Entry: e, lease: lease}}
+	t := &tenure{lease: lease, id: id, e: &entry{Entry: e, lease: lease}}
 	g.own[e.Name] = t
 	o.names[e.Name] = struct{}{}
 	if lease.Token() > g.seen[e.Name] {

@@ -1,0 +1,84 @@
+package global
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/kith-mesh/kith/meshtest"
+	"github.com/kith-mesh/kith/process"
+	"github.com/kith-mesh/kith/quorum"
+)
+
+// ledgers are two registries in quorum mode on a mesh of three stores, whose insides a test may touch.
+type ledgers struct {
+	t     *testing.T
+	ctx   context.Context
+	rt    [2]*process.Runtime
+	r     [2]*Registry
+	store [2]*quorum.Store
+}
+
+func newLedgers(t *testing.T) *ledgers {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	m := meshtest.New(t, 3, meshtest.Stores(3))
+	l := &ledgers{t: t, ctx: ctx}
+	for i := range l.r {
+		var err error
+		l.rt[i], err = process.New(m.Node(i + 1))
+		l.must(err)
+		l.store[i], err = quorum.Open(ctx, m.Node(i+1), quorum.WithLease(2*time.Second))
+		l.must(err)
+		t.Cleanup(func() { _ = l.store[i].Close() })
+		l.r[i], err = New(l.rt[i], Quorum(l.store[i]))
+		l.must(err)
+	}
+	return l
+}
+
+func (l *ledgers) must(err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *ledgers) idle(i int) process.PID {
+	return l.rt[i].Spawn(func(self *process.Process) error {
+		<-self.Context().Done()
+		return nil
+	})
+}
+
+// TestLedger is what happens to names in quorum mode when things come at awkward times.
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	l := newLedgers(t)
+	a, b := l.r[0], l.r[1]
+
+	t.Run("another_id", func(t *testing.T) { // is written into the bucket
+		p := l.idle(0)
+		l.must(a.Register(l.ctx, "id", p))
+		_, _, err := l.store[1].Amend(l.ctx, a.ledger.names+"id", func([]byte) ([]byte, error) {
+			return (&Entry{PID: process.PID{ID: p.ID + 1000}}).record()
+		})
+		l.must(err)
+		l.must(a.Sync(l.ctx))
+		l.rt[0].Exit(p, process.ErrKill)
+		meshtest.Eventually(t, "the name is free", func() bool {
+			_, ok, err := b.WhereisConfirmed(l.ctx, "id")
+			return err == nil && !ok
+		})
+	})
+	t.Run("exit_while_closing", func(t *testing.T) {
+		p := l.idle(1)
+		l.must(b.Register(l.ctx, "closing", p))
+		b.ledger.giveUpAll()
+		b.exited([]uint64{p.ID})
+		if len(b.ledger.procs) != 0 || len(b.watches) != 0 {
+			t.Errorf("kept: %v, %d watched", b.ledger.procs, len(b.watches))
+		}
+	})
+}
