@@ -52,6 +52,15 @@ func (l *ledgers) idle(i int) process.PID {
 	})
 }
 
+// free waits until the stores have nobody under a name.
+func (l *ledgers) free(name string) {
+	l.t.Helper()
+	meshtest.Eventually(l.t, name+" is free", func() bool {
+		_, ok, err := l.r[1].WhereisConfirmed(l.ctx, name)
+		return err == nil && !ok
+	})
+}
+
 // TestLedger is what happens to names in quorum mode when things come at awkward times.
 func TestLedger(t *testing.T) {
 	t.Parallel()
@@ -67,10 +76,20 @@ func TestLedger(t *testing.T) {
 		l.must(err)
 		l.must(a.Sync(l.ctx))
 		l.rt[0].Exit(p, process.ErrKill)
-		meshtest.Eventually(t, "the name is free", func() bool {
-			_, ok, err := b.WhereisConfirmed(l.ctx, "id")
-			return err == nil && !ok
-		})
+		l.free("id")
+	})
+	t.Run("its_own_name_again", func(t *testing.T) {
+		p := l.idle(0)
+		l.must(a.Register(l.ctx, "again", p))
+		l.must(a.ReRegister(l.ctx, "again", p))
+		a.mu.Lock()
+		watched := a.watches[p.ID] != nil
+		a.mu.Unlock()
+		if !watched {
+			t.Fatal("nobody waits for its end")
+		}
+		l.rt[0].Exit(p, process.ErrKill)
+		l.free("again")
 	})
 	t.Run("exit_while_closing", func(t *testing.T) {
 		p := l.idle(1)

@@ -72,8 +72,10 @@ func (g *ledger) claimed(e Entry, lease *quorum.Lease, err error) (Version, erro
 	g.count(e.Name, -1)
 	id := e.PID.ID
 	o := g.procs[id]
-	o.claims--
-	defer g.letGo(id, o)
+	defer func() { // not before: the end of the lease that this one replaces would let the process go
+		o.claims--
+		g.letGo(id, o)
+	}()
 	if err != nil {
 		return Version{}, g.mapError(e.Name, err)
 	}
