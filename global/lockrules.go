@@ -311,7 +311,7 @@ func (c *core) lockOperation(p *peer, o op, r *reader) {
 	}
 }
 
-// onHeld takes what a new peer holds everywhere. If this node holds the same lock for another requester, the handles of
+// onHeld takes what a peer that is new or back holds everywhere. If this node holds the same lock for another requester, the handles of
 // the higher node by name are lost (GLOB-64).
 func (c *core) onHeld(p *peer, id uint64, resource, requester string, token Version) {
 	c.clock.observe(token)
@@ -335,16 +335,20 @@ func (c *core) sortedHolds() []*hold {
 	return list
 }
 
-// locksPeerUp tells a new peer of the locks that this node holds everywhere.
-func (c *core) locksPeerUp(p *peer) {
+// tellLocks tells a peer that is new or back of the locks that this node holds everywhere.
+func (c *core) tellLocks(p *peer) {
 	for _, h := range c.sortedHolds() {
 		if h.state == holdHas && h.nodes == nil {
-			c.send(p, func(b []byte) []byte {
-				b = appendString(appendString(appendID(b, opHeld, h.id), h.resource), h.requester)
-				return appendVersion(b, h.token)
-			})
+			c.tellLock(p, h)
 		}
 	}
+}
+
+func (c *core) tellLock(p *peer, h *hold) {
+	c.send(p, func(b []byte) []byte {
+		b = appendString(appendString(appendID(b, opHeld, h.id), h.resource), h.requester)
+		return appendVersion(b, h.token)
+	})
 }
 
 // locksPeerDown frees what a lost node held, and does without it where it was asked.

@@ -49,10 +49,15 @@ func (t lockTable) take(resource string, w waiter, wait bool) (granted bool) {
 		s.add(w)
 		return true
 	}
-	if wait || w.has {
+	if wait || w.has && !s.awaits(w) {
 		s.waiting = append(s.waiting, w)
 	}
 	return false
+}
+
+// awaits says whether a waiter is known: a holder may be told of more than once.
+func (s *lockState) awaits(w waiter) bool {
+	return slices.ContainsFunc(s.waiting, func(o waiter) bool { return o.holder == w.holder })
 }
 
 func (s *lockState) add(w waiter) {

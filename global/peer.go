@@ -68,7 +68,7 @@ func (c *core) peerUp(id node.ID) {
 			c.change(p, func(b []byte) []byte { return appendSet(b, e, flagSync) })
 		}
 	}
-	c.locksPeerUp(p)
+	c.tellLocks(p)
 	c.change(p, func(b []byte) []byte { return append(b, byte(opSynced)) })
 }
 
@@ -209,7 +209,8 @@ func (c *core) fallBehind(p *peer) {
 	c.locksBehind(p)
 }
 
-// catchUp tells a peer that is back what has changed meanwhile.
+// catchUp tells a peer that is back what has changed meanwhile, and the locks that this node holds: they may have been
+// taken without it, as it may have taken its own.
 func (c *core) catchUp(p *peer) {
 	p.behind = false
 	dirty := p.dirty
@@ -221,6 +222,7 @@ func (c *core) catchUp(p *peer) {
 			c.change(p, func(b []byte) []byte { return appendDel(b, name, ByCall) })
 		}
 	}
+	c.tellLocks(p)
 }
 
 // behindList names the peers that nobody waits for.
