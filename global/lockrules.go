@@ -159,7 +159,7 @@ func (c *core) lockedAt(h *hold, id node.ID, v Version, waits bool) {
 		h.state, h.token = holdRest, v
 		c.clock.observe(v)
 		c.lockRest(h)
-	case h.state == holdRest && h.rest[id]:
+	case h.state == holdRest: // a no counts also when it comes too late to be waited for
 		delete(h.rest, id)
 		h.refused = h.refused || v.IsZero()
 		c.lockedRest(h)
@@ -197,11 +197,39 @@ func (c *core) sorted(set map[node.ID]bool) []node.ID {
 func (c *core) lockedRest(h *hold) {
 	switch {
 	case h.state != holdRest || len(h.rest) > 0:
-	case h.refused:
+	case h.refused || h.nodes == nil && c.heldElsewhere(h):
 		c.retryLock(h)
+	case h.nodes == nil && c.metOthers(h):
+		c.giveBack(h)
+		c.tryLock(h)
 	default:
 		h.state = holdHas
 		h.done(h.token, nil)
+		c.announce(h)
+	}
+}
+
+// heldElsewhere says whether a peer that was not asked has told meanwhile that it has the lock: partitions have met.
+func (c *core) heldElsewhere(h *hold) bool {
+	s := c.locks.table[h.resource]
+	return s != nil && slices.ContainsFunc(s.waiting, func(w waiter) bool { return w.has })
+}
+
+// metOthers says whether peers that were not asked have come during the attempt. They may be taking the lock as well.
+func (c *core) metOthers(h *hold) bool {
+	return slices.ContainsFunc(c.view, func(p *peer) bool { return !p.behind && !slices.Contains(h.at, p.id) })
+}
+
+// announce tells peers that were not asked for a lock, since they have not said hello yet, that this node holds it. One
+// that is behind is told when it is back.
+func (c *core) announce(h *hold) {
+	if h.nodes != nil {
+		return
+	}
+	for _, p := range c.list {
+		if !p.behind && !slices.Contains(h.at, p.id) {
+			c.tellLock(p, h)
+		}
 	}
 }
 
@@ -315,6 +343,8 @@ func (c *core) lockOperation(p *peer, o op, r *reader) {
 // the higher node by name are lost (GLOB-64).
 func (c *core) onHeld(p *peer, id uint64, resource, requester string, token Version) {
 	c.clock.observe(token)
+	// First, so that what is given back below goes to the peer, and not to somebody here who waits in line.
+	c.locks.table.take(resource, waiter{holder: holder{p.id, id}, requester: requester, token: token, has: true}, false)
 	if !c.lower(p) {
 		for _, h := range c.sortedHolds() {
 			if h.state == holdHas && h.nodes == nil && h.resource == resource && h.requester != requester {
@@ -323,7 +353,6 @@ func (c *core) onHeld(p *peer, id uint64, resource, requester string, token Vers
 			}
 		}
 	}
-	c.locks.table.take(resource, waiter{holder: holder{p.id, id}, requester: requester, token: token, has: true}, false)
 }
 
 func (c *core) sortedHolds() []*hold {
@@ -353,6 +382,9 @@ func (c *core) tellLock(p *peer, h *hold) {
 
 // locksPeerDown frees what a lost node held, and does without it where it was asked.
 func (c *core) locksPeerDown(p *peer) {
+	for _, h := range c.locks.held { // the peer has freed what was entered there; a new session does not know of it
+		h.at = slices.DeleteFunc(h.at, func(id node.ID) bool { return id == p.id })
+	}
 	c.handOn(c.locks.table.lost(p.id))
 	c.without(p, true)
 }
