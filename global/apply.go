@@ -28,10 +28,8 @@ func (c *core) frame(p *peer, r *reader) error {
 func (c *core) operation(p *peer, r *reader) {
 	o := op(r.byte())
 	if o == opHello {
-		if space := r.string(MaxName); r.err == nil && space == c.space && !p.joined {
-			p.joined = true
-			c.view = append(c.view, p)
-			c.fx.met()
+		if space := r.string(MaxName); r.err == nil {
+			c.onHello(p, space)
 		}
 		return
 	}
@@ -51,7 +49,7 @@ func (c *core) operation(p *peer, r *reader) {
 	case opClaim:
 		id, flags, name := r.uint(), r.byte(), r.name()
 		pid := process.PID{Node: p.id.Name, Incarnation: p.id.Incarnation, ID: r.uint()}
-		if r.err == nil {
+		if r.err == nil && p.joined {
 			c.onClaim(p, id, name, pid, flags&flagMoved != 0)
 		}
 	case opGrant:
@@ -94,6 +92,18 @@ func (c *core) operation(p *peer, r *reader) {
 		c.lockOperation(p, o, r)
 	default:
 		r.fail("unknown operation")
+	}
+}
+
+// onHello takes the name space of a peer.
+func (c *core) onHello(p *peer, space string) {
+	switch {
+	case space != c.space:
+		p.apart = !p.joined
+	case !p.joined:
+		p.joined = true
+		c.view = append(c.view, p)
+		c.fx.met()
 	}
 }
 

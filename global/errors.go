@@ -21,8 +21,8 @@ var (
 	ErrNoName = errors.New("no such global name")
 	// ErrNoProcess is returned by Register for a process that does not exist (GLOB-13).
 	ErrNoProcess = process.ErrNoProcess
-	// ErrNotConnected is returned when the process lives on a node without a session, or in quorum mode without a registry
-	// in that mode, or when the session ended during the call; then it is not known whether the name was registered, and
+	// ErrNotConnected is returned when the process lives on a node without a session, or whose registry has another name
+	// space, or in quorum mode without a registry in that mode, or when the session ended during the call; then it is not known whether the name was registered, and
 	// Whereis tells once the node is back.
 	ErrNotConnected = errors.New("not connected to the node of the process")
 	// ErrBusy is returned by Register and ReRegister in quorum mode for a process of another node which has too many
@@ -44,6 +44,8 @@ var (
 	ErrLockLost = errors.New("lock is lost")
 	// errBadFrame is a frame of a peer that makes no sense.
 	errBadFrame = errors.New("bad frame")
+	// errApart is what a node says that is asked about a name space that it does not have.
+	errApart = fmt.Errorf("%w: its registry has another name space", ErrNotConnected)
 )
 
 // TakenError says who has the name. It is an ErrTaken.

@@ -227,7 +227,7 @@ func (c *core) announce(h *hold) {
 		return
 	}
 	for _, p := range c.list {
-		if !p.behind && !slices.Contains(h.at, p.id) {
+		if !p.behind && !p.apart && !slices.Contains(h.at, p.id) {
 			c.tellLock(p, h)
 		}
 	}
@@ -310,7 +310,7 @@ func (c *core) lockOperation(p *peer, o op, r *reader) {
 	switch o {
 	case opLock:
 		flags, resource, requester, token := r.byte(), r.name(), r.name(), r.version()
-		if r.err != nil {
+		if r.err != nil || !p.joined {
 			return
 		}
 		wait := flags&1 != 0

@@ -365,6 +365,10 @@ func TestGLOB24(t *testing.T) {
 	c.equip(2, global.Space("another"))
 	p, q := c.idle(0), c.idle(2)
 	t.Run("GLOB-26", func(t *testing.T) {
+		if err := c.r[0].Register(background(t), "over there", c.idle(2)); !errors.Is(err, global.ErrNotConnected) {
+			t.Errorf("a process in another name space: %v", err)
+		}
+		resolves(t, "over there", process.PID{}, c.r[0], c.r[2])
 		must(t, c.r[0].Register(ctx, "x", p))
 		must(t, c.r[2].Register(ctx, "x", q))
 		for _, r := range c.r {

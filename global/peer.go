@@ -15,6 +15,7 @@ type peer struct {
 	hash    uint64
 	entries map[string]*entry // registrations of its processes
 	joined  bool              // it has the same name space
+	apart   bool              // it has another one
 	synced  bool              // it has told all it has
 
 	ops     []byte // operations that wait to be sent

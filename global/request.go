@@ -37,6 +37,7 @@ const (
 	answerNoQuorum  answerCode = 6
 	answerBusy      answerCode = 7
 	answerClosed    answerCode = 8
+	answerApart     answerCode = 9
 )
 
 // maxText bounds the text of an error that travels, in bytes.
@@ -121,6 +122,10 @@ func (c *core) askPeer(e Entry, kind asked, done func(error)) {
 		done(fmt.Errorf("%w: %s", ErrNotConnected, e.PID.Node))
 		return
 	}
+	if p.apart { // one that has not said yet which space it has answers for itself
+		done(fmt.Errorf("%w: %s", errApart, e.PID.Node))
+		return
+	}
 	id := c.nextID()
 	c.requests[id] = &request{to: p, done: done}
 	c.send(p, func(b []byte) []byte {
@@ -145,6 +150,10 @@ func (c *core) onAsk(p *peer, r *reader) {
 		if c.peers[p.id] == p {
 			c.send(p, func(b []byte) []byte { return appendAnswer(b, id, err) })
 		}
+	}
+	if !p.joined {
+		done(errApart)
+		return
 	}
 	switch kind {
 	case askRegister, askMove:
@@ -191,6 +200,8 @@ func encodeError(err error) (code answerCode, holder process.PID, text string) {
 		return answerBusy, holder, ""
 	case errors.Is(err, ErrClosed):
 		return answerClosed, holder, ""
+	case errors.Is(err, errApart):
+		return answerApart, holder, ""
 	}
 	text = err.Error()
 	return answerOther, holder, text[:min(len(text), maxText)]
@@ -215,6 +226,8 @@ func decodeError(code answerCode, holder process.PID, text string) error {
 		return ErrBusy
 	case answerClosed:
 		return fmt.Errorf("%w: the registry of its node is closed", ErrNotConnected)
+	case answerApart:
+		return errApart
 	}
 	return errors.New(text)
 }
