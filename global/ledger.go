@@ -194,6 +194,14 @@ func (g *ledger) remove(name string, revision uint64, why Reason) {
 	g.seen[name] = max(g.seen[name], revision)
 }
 
+// hide takes an own registration out of the copy, unless somebody else has the name there already: the news of that may
+// come before the answer to the call that took it, and before its lease finds out.
+func (g *ledger) hide(t *tenure, why Reason) {
+	if e := g.table[t.e.Name]; e != nil && e.lease == t.lease {
+		g.remove(e.Name, 0, why)
+	}
+}
+
 // end forgets an own name; what readers see is another matter.
 func (g *ledger) end(t *tenure) {
 	name := t.e.Name
@@ -226,7 +234,7 @@ func (g *ledger) over(t *tenure) {
 	defer g.r.mu.Unlock()
 	if name := t.e.Name; g.own[name] == t {
 		g.end(t)
-		g.remove(name, 0, LeaseEnded)
+		g.hide(t, LeaseEnded)
 	}
 }
 
@@ -255,7 +263,7 @@ func (g *ledger) exit(id uint64) {
 		}
 		t.lease.ReleaseSoon(whyExited)
 		g.end(t)
-		g.remove(name, 0, Exited)
+		g.hide(t, Exited)
 	}
 }
 
@@ -267,7 +275,7 @@ func (g *ledger) giveUpAll() {
 		leases = append(leases, t.lease)
 		delete(g.own, name)
 		g.disown(t) // its end may be told while the stores are asked below
-		g.remove(name, 0, ByCall)
+		g.hide(t, ByCall)
 	}
 	for l := range g.releases {
 		leases = append(leases, l.lease)

@@ -91,6 +91,33 @@ func TestLedger(t *testing.T) {
 		l.rt[0].Exit(p, process.ErrKill)
 		l.free("again")
 	})
+	t.Run("taken_before_the_answer", func(t *testing.T) {
+		p, q, g := l.idle(0), l.idle(1), a.ledger
+		e := Entry{Name: "early", PID: p, Resolver: ResolveDefault}
+		for _, lose := range []func(*tenure){
+			func(*tenure) { a.exited([]uint64{p.ID}) },
+			func(t *tenure) { g.over(t) },
+		} {
+			lease, err := l.store[0].Acquire(l.ctx, "not watched", nil)
+			l.must(err)
+			l.must(g.claim(&e, false))
+			value, err := (&Entry{PID: q}).record()
+			l.must(err)
+			holder := quorum.Holder{Node: q.Node, Incarnation: q.Incarnation, Token: lease.Token() + 1, Value: value}
+			g.follow(quorum.Change{Kind: quorum.Held, Key: g.names + "early", Holder: holder, Revision: lease.Token() + 1})
+			_, err = g.claimed(e, lease, nil)
+			l.must(err)
+			a.mu.Lock()
+			mine := g.own["early"]
+			a.mu.Unlock()
+			lose(mine)
+			if pid, _ := a.Whereis("early"); pid != q {
+				t.Errorf("%v, want %v", pid, q)
+			}
+			l.must(lease.Release(l.ctx))
+			g.follow(quorum.Change{Kind: quorum.Freed, Key: g.names + "early", Revision: lease.Token() + 2})
+		}
+	})
 	t.Run("exit_while_closing", func(t *testing.T) {
 		p := l.idle(1)
 		l.must(b.Register(l.ctx, "closing", p))

@@ -120,7 +120,7 @@ func (g *ledger) unregister(ctx context.Context, name string) error {
 	}
 	if t := g.own[name]; t != nil {
 		g.end(t)
-		g.remove(name, 0, ByCall)
+		g.hide(t, ByCall)
 	}
 	g.r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, patience)
