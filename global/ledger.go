@@ -27,6 +27,8 @@ type ledger struct {
 	table    map[string]*entry
 	seen     map[string]uint64     // revision of what is known of a name, also of one that is gone
 	own      map[string]*tenure    // names that processes of this node have
+	passed   uint64                // as far as the watch has told; what is not newer does not come any more
+	due      []due                 // what is kept of names until the watch has passed
 	recent   map[string]uint64     // token of the last tenure that ended here, until the bucket knows
 	asking   map[string]int        // registrations under way
 	procs    map[uint64]*owner     // processes with names
@@ -40,6 +42,12 @@ type tenure struct {
 	lease *quorum.Lease
 	id    uint64 // of the process, whatever others write into the bucket
 	e     *entry
+}
+
+// due is a name to look at again when the watch has told a revision, or a later one.
+type due struct {
+	name     string
+	revision uint64
 }
 
 // owner is a process of this node with names or registrations under way.
@@ -75,7 +83,7 @@ func newLedger(r *Registry, store *quorum.Store) *ledger {
 func (g *ledger) begin() {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	g.watch = g.store.Watch("global/", g.follow)
+	g.watch = g.store.Watch("global/", g.told)
 }
 
 // record is what a name's key holds beside its holder.
@@ -98,18 +106,24 @@ func entryOf(name string, h quorum.Holder) (*entry, error) {
 	}}, nil
 }
 
-// follow takes what the stores have agreed on.
+// told takes what the watch tells, in the order of the revisions.
+func (g *ledger) told(c quorum.Change) {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	g.passed = max(g.passed, c.Revision)
+	g.take(c)
+	g.review()
+}
+
+// follow takes the answer to a call, which may come before the watch tells the same or after.
 func (g *ledger) follow(c quorum.Change) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	if c.Kind == quorum.Synced {
-		for name, revision := range g.seen { // gone, and the news of that was missed
-			if g.table[name] == nil && revision <= c.Revision {
-				delete(g.seen, name)
-			}
-		}
-		return
-	}
+	g.take(c)
+}
+
+// take takes what the stores have agreed on.
+func (g *ledger) take(c quorum.Change) {
 	if name, ok := strings.CutPrefix(c.Key, g.names); ok {
 		if c.Kind == quorum.Held {
 			g.onHeld(name, c)
@@ -164,11 +178,8 @@ func (g *ledger) onFreed(name string, c quorum.Change) {
 	case c.Why == whyExited:
 		why = Exited
 	}
-	g.remove(name, c.Revision, why)
-	if g.asking[name] == 0 {
-		delete(g.seen, name) // nothing older comes
-	}
 	delete(g.recent, name)
+	g.remove(name, c.Revision, why)
 }
 
 // whyExited is what the bucket says of a name whose process has ended.
@@ -192,6 +203,38 @@ func (g *ledger) remove(name string, revision uint64, why Reason) {
 		g.r.changed(e, nil, why)
 	}
 	g.seen[name] = max(g.seen[name], revision)
+	if g.seen[name] > g.passed {
+		g.due = append(g.due, due{name, g.seen[name]})
+	}
+	g.forget(name)
+}
+
+// forget drops what is kept of a name that is gone, once nothing older comes.
+func (g *ledger) forget(name string) {
+	if g.table[name] == nil && g.asking[name] == 0 && g.seen[name] <= g.passed {
+		delete(g.seen, name)
+	}
+}
+
+// review looks at the names that are due. One that became due sooner may wait for one before it, until the next change.
+func (g *ledger) review() {
+	for len(g.due) > 0 && g.due[0].revision <= g.passed {
+		name := g.due[0].name
+		g.due = g.due[1:]
+		g.forget(name)
+		if g.own[name] == nil {
+			delete(g.recent, name) // should its lease be told of once more, it is freed once more
+		}
+	}
+	if len(g.due) == 0 {
+		g.due = nil
+	}
+}
+
+// ended keeps the token of a tenure that is over until the watch has told something newer.
+func (g *ledger) ended(name string, token uint64) {
+	g.recent[name] = token
+	g.due = append(g.due, due{name, max(token, g.passed) + 1})
 }
 
 // hide takes an own registration out of the copy, unless somebody else has the name there already: the news of that may
@@ -208,7 +251,7 @@ func (g *ledger) end(t *tenure) {
 	t.lease.Abandon()
 	if g.own[name] == t {
 		delete(g.own, name)
-		g.recent[name] = t.lease.Token()
+		g.ended(name, t.lease.Token())
 	}
 	g.disown(t)
 }

@@ -2,6 +2,7 @@ package global
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -117,6 +118,28 @@ func TestLedger(t *testing.T) {
 			l.must(lease.Release(l.ctx))
 			g.follow(quorum.Change{Kind: quorum.Freed, Key: g.names + "early", Revision: lease.Token() + 2})
 		}
+	})
+	t.Run("nothing_is_kept_of_what_is_gone", func(t *testing.T) {
+		p, q, g := l.idle(0), l.idle(0), a.ledger
+		for i := range 20 {
+			name := "gone-" + strconv.Itoa(i)
+			l.must(a.Unregister(l.ctx, "unknown-"+name))
+			l.must(a.Register(l.ctx, name, p))
+			l.must(b.Sync(l.ctx))
+			l.must(b.Unregister(l.ctx, name))
+			l.must(a.Sync(l.ctx)) // which has met the end of the name before
+		}
+		for i := range 5 { // whose end may be met before anything else of them
+			name := "soon-" + strconv.Itoa(i)
+			l.must(a.Register(l.ctx, name, p))
+			l.must(a.Unregister(l.ctx, name))
+		}
+		l.must(a.Register(l.ctx, "stays", q))
+		meshtest.Eventually(t, "all are forgotten", func() bool {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return len(g.seen) == len(g.table) && len(g.recent) <= len(g.own) && len(g.due) == 0 && len(g.asking) == 0
+		})
 	})
 	t.Run("exit_while_closing", func(t *testing.T) {
 		p := l.idle(1)

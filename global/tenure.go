@@ -62,6 +62,7 @@ func (g *ledger) claim(e *Entry, move bool) error {
 func (g *ledger) count(name string, n int) {
 	if g.asking[name] += n; g.asking[name] == 0 {
 		delete(g.asking, name)
+		g.forget(name)
 	}
 }
 
@@ -69,7 +70,7 @@ func (g *ledger) count(name string, n int) {
 func (g *ledger) claimed(e Entry, lease *quorum.Lease, err error) (Version, error) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	g.count(e.Name, -1)
+	defer g.count(e.Name, -1) // until then what has been told of the name meanwhile counts
 	id := e.PID.ID
 	o := g.procs[id]
 	defer func() { // not before: the end of the lease that this one replaces would let the process go
@@ -82,7 +83,7 @@ func (g *ledger) claimed(e Entry, lease *quorum.Lease, err error) (Version, erro
 	e.Version, e.Resolver = Version{Clock: lease.Token(), Node: g.r.self.Incarnation}, ResolveDefault
 	if why := g.tooLate(id, lease); why != nil {
 		lease.ReleaseSoon("")
-		g.recent[e.Name] = lease.Token()
+		g.ended(e.Name, lease.Token())
 		return Version{}, why
 	}
 	if old := g.own[e.Name]; old != nil {
