@@ -72,10 +72,10 @@ func (d *delegate) ask(ctx context.Context, e Entry, move bool) (Version, error)
 	if err != nil {
 		return Version{}, fmt.Errorf("%w: %w", ErrBadArgument, err)
 	}
-	if err := d.expect(e.Name); err != nil {
+	if err := d.g.expect(e.Name); err != nil {
 		return Version{}, err
 	}
-	defer d.expected(e.Name)
+	defer d.g.expected(e.Name)
 	answer, err := genserver.Call(within, d.rt, process.Name{Name: d.name, Node: e.PID.Node}, registration{
 		Name: e.Name, Incarnation: e.PID.Incarnation, ID: e.PID.ID, Meta: e.Meta, Move: move, Within: time.Until(deadline),
 	})
@@ -98,25 +98,8 @@ func (d *delegate) ask(ctx context.Context, e Entry, move bool) (Version, error)
 		return Version{}, err
 	}
 	holder := quorum.Holder{Node: e.PID.Node, Incarnation: e.PID.Incarnation, Token: answer.Token, Value: value}
-	d.g.follow(quorum.Change{Kind: quorum.Held, Key: d.g.names + e.Name, Holder: holder, Revision: answer.Token})
+	d.g.follow(e.Name, holder, answer.Token)
 	return Version{Clock: answer.Token, Node: e.PID.Incarnation}, nil
-}
-
-// expect makes sure that what is older than an answer is not taken for news after it.
-func (d *delegate) expect(name string) error {
-	d.g.r.mu.Lock()
-	defer d.g.r.mu.Unlock()
-	if d.g.r.closed {
-		return ErrClosed
-	}
-	d.g.count(name, 1)
-	return nil
-}
-
-func (d *delegate) expected(name string) {
-	d.g.r.mu.Lock()
-	defer d.g.r.mu.Unlock()
-	d.g.count(name, -1)
 }
 
 // register answers when the stores have, which the server does not wait for.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,7 @@ type ledger struct {
 	own      map[string]*tenure    // names that processes of this node have
 	passed   uint64                // as far as the watch has told; what is not newer does not come any more
 	due      []due                 // what is kept of names until the watch has passed
+	untold   map[string]struct{}   // names of other nodes that are known from an answer, and not from the watch so far
 	recent   map[string]uint64     // token of the last tenure that ended here, until the bucket knows
 	asking   map[string]int        // registrations under way
 	procs    map[uint64]*owner     // processes with names
@@ -73,7 +76,7 @@ func newLedger(r *Registry, store *quorum.Store) *ledger {
 	g := &ledger{
 		r: r, store: store, names: spaceKey("name", r.space), locks: spaceKey("lock", r.space),
 		table: map[string]*entry{}, seen: map[string]uint64{}, own: map[string]*tenure{}, recent: map[string]uint64{},
-		asking: map[string]int{}, procs: map[uint64]*owner{}, held: map[string]LockInfo{}, waiting: map[string][]chan any{},
+		asking: map[string]int{}, procs: map[uint64]*owner{}, untold: map[string]struct{}{}, held: map[string]LockInfo{}, waiting: map[string][]chan any{},
 		releases: map[*Lock]struct{}{},
 	}
 	return g
@@ -111,15 +114,69 @@ func (g *ledger) told(c quorum.Change) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
 	g.passed = max(g.passed, c.Revision)
+	if name, ok := strings.CutPrefix(c.Key, g.names); ok && c.Revision >= g.seen[name] {
+		delete(g.untold, name)
+	}
 	g.take(c)
-	g.review()
+	g.check(g.review())
+	if c.Kind == quorum.Synced { // what the watch did not know it did not miss
+		g.check(slices.Collect(maps.Keys(g.untold)))
+	}
 }
 
-// follow takes the answer to a call, which may come before the watch tells the same or after.
-func (g *ledger) follow(c quorum.Change) {
+// follow takes the answer to a call, which may come before the watch tells the same or after. If the name is gone again
+// before the watch has told of it, the watch does not tell of its end either: so that is looked after.
+func (g *ledger) follow(name string, h quorum.Holder, revision uint64) {
 	g.r.mu.Lock()
 	defer g.r.mu.Unlock()
-	g.take(c)
+	if revision <= g.seen[name] {
+		return
+	}
+	g.take(quorum.Change{Kind: quorum.Held, Key: g.names + name, Holder: h, Revision: revision})
+	if e := g.table[name]; e != nil && e.lease == nil && g.seen[name] == revision {
+		g.untold[name] = struct{}{}
+		g.due = append(g.due, due{name, revision})
+		g.check(g.review())
+	}
+}
+
+// check asks the stores about names that are known from an answer only, in the background.
+func (g *ledger) check(names []string) {
+	if g.r.closed || len(names) == 0 {
+		return
+	}
+	g.r.running.Go(func() {
+		for _, name := range names {
+			for errors.Is(g.checkOne(name), ErrNoQuorum) && g.r.ctx.Err() == nil {
+			}
+		}
+	})
+}
+
+// checkOne takes a registration out that a majority does not know, or no more: a token does not come again.
+func (g *ledger) checkOne(name string) error {
+	g.r.mu.Lock()
+	e := g.table[name]
+	_, untold := g.untold[name]
+	g.r.mu.Unlock()
+	if e == nil || !untold {
+		return nil
+	}
+	now, ok, err := g.confirm(g.r.ctx, name)
+	if err != nil {
+		return err
+	}
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	_, untold = g.untold[name]
+	switch have := g.table[name]; {
+	case !untold || have == nil || have.Version != e.Version:
+	case ok && now.Version == e.Version: // the watch tells of it with its next renewal, unless it is gone before
+		g.due = append(g.due, due{name, g.passed + 1})
+	default:
+		g.remove(name, 0, LeaseEnded)
+	}
+	return nil
 }
 
 // take takes what the stores have agreed on.
@@ -198,6 +255,7 @@ func (g *ledger) put(e *entry, revision uint64) {
 
 // remove takes a registration out of the copy; what is told of it up to the revision is out of date.
 func (g *ledger) remove(name string, revision uint64, why Reason) {
+	delete(g.untold, name)
 	if e := g.table[name]; e != nil {
 		delete(g.table, name)
 		g.r.changed(e, nil, why)
@@ -216,8 +274,9 @@ func (g *ledger) forget(name string) {
 	}
 }
 
-// review looks at the names that are due. One that became due sooner may wait for one before it, until the next change.
-func (g *ledger) review() {
+// review looks at the names that are due, and returns those that the watch has passed without telling of them. One that
+// became due sooner may wait for one before it, until the next change.
+func (g *ledger) review() (passedOver []string) {
 	for len(g.due) > 0 && g.due[0].revision <= g.passed {
 		name := g.due[0].name
 		g.due = g.due[1:]
@@ -225,10 +284,14 @@ func (g *ledger) review() {
 		if g.own[name] == nil {
 			delete(g.recent, name) // should its lease be told of once more, it is freed once more
 		}
+		if _, untold := g.untold[name]; untold {
+			passedOver = append(passedOver, name)
+		}
 	}
 	if len(g.due) == 0 {
 		g.due = nil
 	}
+	return passedOver
 }
 
 // ended keeps the token of a tenure that is over until the watch has told something newer.

@@ -105,7 +105,7 @@ func TestLedger(t *testing.T) {
 			value, err := (&Entry{PID: q}).record()
 			l.must(err)
 			holder := quorum.Holder{Node: q.Node, Incarnation: q.Incarnation, Token: lease.Token() + 1, Value: value}
-			g.follow(quorum.Change{Kind: quorum.Held, Key: g.names + "early", Holder: holder, Revision: lease.Token() + 1})
+			g.told(quorum.Change{Kind: quorum.Held, Key: g.names + "early", Holder: holder, Revision: lease.Token() + 1})
 			_, err = g.claimed(e, lease, nil)
 			l.must(err)
 			a.mu.Lock()
@@ -116,7 +116,7 @@ func TestLedger(t *testing.T) {
 				t.Errorf("%v, want %v", pid, q)
 			}
 			l.must(lease.Release(l.ctx))
-			g.follow(quorum.Change{Kind: quorum.Freed, Key: g.names + "early", Revision: lease.Token() + 2})
+			g.told(quorum.Change{Kind: quorum.Freed, Key: g.names + "early", Revision: lease.Token() + 2})
 		}
 	})
 	t.Run("nothing_is_kept_of_what_is_gone", func(t *testing.T) {
@@ -140,6 +140,61 @@ func TestLedger(t *testing.T) {
 			defer a.mu.Unlock()
 			return len(g.seen) == len(g.table) && len(g.recent) <= len(g.own) && len(g.due) == 0 && len(g.asking) == 0
 		})
+	})
+	t.Run("an_answer_that_the_watch_does_not_bear_out", func(t *testing.T) {
+		g, q := a.ledger, l.idle(1)
+		value, err := (&Entry{PID: q}).record()
+		l.must(err)
+		l.must(b.Register(l.ctx, "true", q))
+		e, ok, err := a.LookupConfirmed(l.ctx, "true")
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		holder := quorum.Holder{Node: q.Node, Incarnation: q.Incarnation, Value: value}
+		for i, later := range []func(name string, revision uint64){
+			func(string, uint64) {},
+			func(_ string, at uint64) { g.told(quorum.Change{Kind: quorum.Synced, Revision: at + 1}) },
+			func(_ string, at uint64) {
+				g.told(quorum.Change{Kind: quorum.Held, Key: "global/another", Revision: at + 1})
+			},
+			func(name string, at uint64) {
+				g.told(quorum.Change{Kind: quorum.Freed, Key: g.names + name, Revision: at - 1, Missed: true})
+			},
+		} {
+			// As if the process had ended, and the mark of that had come and gone, while the watch was away.
+			name, at := "stale-"+strconv.Itoa(i), e.Version.Clock+uint64(1000*(i+1))
+			resolved := func(name string) process.PID { pid, _ := a.Whereis(name); return pid }
+			holder.Token = at
+			g.follow(name, holder, at)
+			if resolved(name) != q {
+				t.Fatal("not as it should begin")
+			}
+			holder.Token = e.Version.Clock
+			g.follow("true", holder, holder.Token)
+			later(name, at)
+			if i != 2 { // where what was told is enough
+				g.told(quorum.Change{Kind: quorum.Synced})
+			}
+			meshtest.Eventually(t, "the stale one is gone", func() bool { return resolved(name).IsZero() })
+			if resolved("true") != q {
+				t.Error("the true one is gone")
+			}
+		}
+	})
+	t.Run("metadata_of_what_is_gone_meanwhile", func(t *testing.T) { // is no news of it
+		p := l.idle(1)
+		l.must(b.Register(l.ctx, "meta", p))
+		l.must(a.Sync(l.ctx))
+		l.must(a.ledger.expect("meta"))
+		h, revision, err := l.store[0].Amend(l.ctx, a.ledger.names+"meta", func(v []byte) ([]byte, error) { return v, nil })
+		l.must(err)
+		l.must(b.Unregister(l.ctx, "meta"))
+		l.must(a.Sync(l.ctx))
+		a.ledger.follow("meta", h, revision)
+		a.ledger.expected("meta")
+		if pid, ok := a.Whereis("meta"); ok {
+			t.Errorf("still %v", pid)
+		}
 	})
 	t.Run("exit_while_closing", func(t *testing.T) {
 		p := l.idle(1)

@@ -58,12 +58,29 @@ func (g *ledger) claim(e *Entry, move bool) error {
 	return nil
 }
 
-// count counts the registrations of a name under way. The lock is held.
+// count counts the calls about a name whose answers are taken up. The lock is held.
 func (g *ledger) count(name string, n int) {
 	if g.asking[name] += n; g.asking[name] == 0 {
 		delete(g.asking, name)
 		g.forget(name)
 	}
+}
+
+// expect makes sure that what is older than an answer is not taken for news after it.
+func (g *ledger) expect(name string) error {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	if g.r.closed {
+		return ErrClosed
+	}
+	g.count(name, 1)
+	return nil
+}
+
+func (g *ledger) expected(name string) {
+	g.r.mu.Lock()
+	defer g.r.mu.Unlock()
+	g.count(name, -1)
 }
 
 // claimed ends a registration.
@@ -143,6 +160,10 @@ func (g *ledger) unregister(ctx context.Context, name string) error {
 
 // setMeta replaces the metadata of a name, whoever has it.
 func (g *ledger) setMeta(ctx context.Context, name string, meta Meta) error {
+	if err := g.expect(name); err != nil {
+		return err
+	}
+	defer g.expected(name)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	h, revision, err := g.store.Amend(ctx, g.names+name, func(value []byte) ([]byte, error) {
@@ -156,7 +177,7 @@ func (g *ledger) setMeta(ctx context.Context, name string, meta Meta) error {
 	if err != nil {
 		return g.mapError(name, err)
 	}
-	g.follow(quorum.Change{Kind: quorum.Held, Key: g.names + name, Holder: h, Revision: revision})
+	g.follow(name, h, revision)
 	return nil
 }
 
