@@ -9,6 +9,7 @@ func (c *core) frame(p *peer, r *reader) error {
 	if v := r.byte(); r.err == nil && v != frameVersion {
 		r.fail("version of another time")
 	}
+	r.limit = c.clock.limit(c.now)
 	ack, seq := r.uint(), r.uint()
 	for r.more() {
 		c.operation(p, r)

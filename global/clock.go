@@ -8,7 +8,7 @@ import (
 
 // Version orders what happened to one name: every registration that is agreed on gets a greater one than all that the
 // nodes which agreed had seen. It comes from a hybrid logical clock: Clock is greater than that of everything its maker
-// knew of, and close to the time of day. Versions that two partitions made do not know of each other: which of them is
+// knew of, and close to the time of day; one that is 100 years ahead of it is refused. Versions that two partitions made do not know of each other: which of them is
 // greater says nothing about right, and decides nothing unless the program asks for it (ResolveOlder).
 type Version struct {
 	// Clock is milliseconds since 1970, in the upper 48 bits, and a count within the millisecond. It is the fencing
@@ -44,12 +44,16 @@ func (h *hybrid) next(now time.Time) Version {
 	return Version{Clock: h.last, Node: h.node}
 }
 
-// maxClock bounds what is believed of a peer's clock, so that a broken one cannot make ours wrap around.
-const maxClock = 1 << 63
+// mostAhead is how far a peer's clock may be ahead of the time of day here. It is generous, since a node whose time of day
+// is wrong takes part all the same; but some bound there must be, well below what 64 bits hold: whoever believes in the
+// greatest clock there is can make no version that others believe in.
+const mostAhead = 100 * 365 * 24 * time.Hour
 
-// observe takes note of a version made elsewhere.
-func (h *hybrid) observe(v Version) {
-	if v.Clock > h.last && v.Clock < maxClock {
-		h.last = v.Clock
-	}
+// limit is the first clock that is not believed.
+func (h *hybrid) limit(now time.Time) uint64 {
+	const most = 1 << 63
+	return min(uint64(max(now.Add(mostAhead).UnixMilli(), 0)), most>>logicalBits) << logicalBits
 }
+
+// observe takes note of a version made elsewhere, which is below the limit.
+func (h *hybrid) observe(v Version) { h.last = max(h.last, v.Clock) }

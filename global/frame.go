@@ -111,8 +111,9 @@ func appendDel(b []byte, name string, why Reason) []byte {
 
 // reader takes a frame apart. After the first error everything is zero.
 type reader struct {
-	b   []byte
-	err error
+	b     []byte
+	limit uint64 // the first clock of a version that is not believed
+	err   error
 }
 
 func (r *reader) more() bool { return r.err == nil && len(r.b) > 0 }
@@ -156,7 +157,7 @@ func (r *reader) fixed() uint64 {
 
 func (r *reader) version() Version {
 	v := Version{Clock: r.fixed(), Node: r.fixed()}
-	if r.err == nil && v.Clock >= maxClock {
+	if r.err == nil && v.Clock >= r.limit {
 		r.fail("clock out of range")
 	}
 	return v

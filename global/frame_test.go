@@ -45,6 +45,43 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestClockOutOfRange has a peer tell of a version that no clock makes: it is refused, and names go on to be registered.
+func TestClockOutOfRange(t *testing.T) {
+	w := newWorld(t.Fatalf, 3)
+	for _, tc := range []struct {
+		clock uint64
+		bad   bool
+	}{{1<<63 - 1, true}, {uint64(w.now.AddDate(101, 0, 0).UnixMilli()) << logicalBits, true}, {uint64(w.now.AddDate(99, 0, 0).UnixMilli()) << logicalBits, false}} {
+		a, b := w.nodes[0], w.nodes[1]
+		e := &entry{Entry: Entry{Name: "bad", PID: b.spawn(), Version: Version{Clock: tc.clock, Node: 1}, Resolver: ResolveDefault}}
+		a.do(func() {
+			err := a.c.frame(a.c.peers[b.id], &reader{b: appendSet(appendHeader(nil, 0, 0), e, 0)})
+			if (err != nil) != tc.bad {
+				t.Errorf("clock %x: %v", tc.clock, err)
+			}
+			if !tc.bad {
+				a.c.onDel(a.c.peers[b.id], "bad", ByCall)
+			}
+		})
+		for i, s := range w.nodes {
+			name := "good-" + string(rune('a'+i))
+			s.do(func() {
+				var v Version
+				s.c.several = true
+				s.c.register(Entry{Name: name, PID: s.spawn(), Resolver: ResolveDefault}, false, &v, s.asking("register", func(err error) {
+					if err != nil {
+						t.Errorf("%s after clock %x: %v", name, tc.clock, err)
+					}
+				}))
+			})
+			w.settle()
+			s.do(func() { s.c.unregister(name, func(error) {}) })
+			w.settle()
+		}
+		w.check()
+	}
+}
+
 // FuzzFrame feeds a core with anything: it must not panic, and must go on.
 func FuzzFrame(f *testing.F) {
 	for _, frame := range goldens() {
