@@ -19,6 +19,7 @@ const (
 
 type doubt struct {
 	on    bool
+	never bool      // the registry is closed: it has no names, and nobody tells the time between two frames
 	last  time.Time // when the core was called last
 	until time.Time
 	from  map[string]struct{} // nodes that have not confirmed
@@ -28,6 +29,9 @@ type doubt struct {
 // notice finds out whether the node was frozen. It comes before anything else is dealt with.
 func (c *core) notice() {
 	d := &c.doubt
+	if d.never {
+		return
+	}
 	late := !d.last.IsZero() && c.now.Sub(d.last) >= frozenTicks*c.tick
 	d.last = c.now
 	if late && len(c.list) > 0 {
@@ -68,6 +72,14 @@ func (c *core) confirmed(p *peer) {
 	}
 	delete(c.doubt.from, p.id.Name)
 	if len(c.doubt.from) == 0 {
+		c.believe()
+	}
+}
+
+// doubtNoMore ends all doubt for good.
+func (c *core) doubtNoMore() {
+	c.doubt.never = true
+	if c.doubt.on {
 		c.believe()
 	}
 }

@@ -80,3 +80,16 @@ func TestDoubtEnds(t *testing.T) {
 		t.Fatal("it doubts for longer than it should")
 	}
 }
+
+// TestClosedDoubtsNothing has a frame come to a closed registry, whose time nobody tells any more: it was not frozen.
+func TestClosedDoubtsNothing(t *testing.T) {
+	w := newWorld(t.Fatalf, 2)
+	a, b := w.nodes[0], w.nodes[1]
+	a.do(a.c.giveUpAll)
+	w.now = w.now.Add(2 * frozenTicks * simTick)
+	b.do(func() { b.c.ping(b.c.peers[a.id], func(error) {}) })
+	a.step(b)
+	if a.doubting {
+		t.Error("it doubts")
+	}
+}

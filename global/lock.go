@@ -256,6 +256,7 @@ func (c *core) giveUpAll() {
 	for _, e := range all {
 		c.unregisterOwn(e, nil)
 	}
+	c.doubtNoMore()
 }
 
 // lockAllLost forgets the handles of a registry that has ended.
