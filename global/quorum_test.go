@@ -263,6 +263,12 @@ func TestGLOBQuorum(t *testing.T) {
 		if err := a.Register(ctx, "more", c.idle(1)); !errors.Is(err, global.ErrNotConnected) {
 			t.Error(err)
 		}
+		if err := b.SetMeta(ctx, "list/a", nil); !errors.Is(err, global.ErrClosed) {
+			t.Error(err)
+		}
+		if _, _, err := b.LookupConfirmed(ctx, "list/a"); !errors.Is(err, global.ErrClosed) {
+			t.Error(err)
+		}
 		if _, err := b.Lock(ctx, "more", "me"); !errors.Is(err, global.ErrClosed) {
 			t.Error(err)
 		}

@@ -183,6 +183,9 @@ func (g *ledger) setMeta(ctx context.Context, name string, meta Meta) error {
 
 // confirm reads a name as the majority has it.
 func (g *ledger) confirm(ctx context.Context, name string) (Entry, bool, error) {
+	if g.r.ctx.Err() != nil {
+		return Entry{}, false, ErrClosed
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	h, ok, err := g.store.LookupConfirmed(ctx, g.names+name)
