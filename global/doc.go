@@ -17,7 +17,8 @@
 //     comes back, whichever links are cut and mended, and a broken link takes from two nodes the names of each other's
 //     processes and from nobody else anything.
 //  3. A node that does not answer costs a call one tick, once. Until it answers again nobody waits for it, and it is told
-//     what has changed before its word counts.
+//     what has changed before its word counts. But what only it can do takes until it answers or its session ends:
+//     Register of one of its processes, Unregister and SetMeta of their names, and Sync, which wait within their contexts.
 //  4. Each partition goes on by itself. When two meet, their names are joined; a name that both had is resolved once, by
 //     the resolver that it was registered with, on the lower of the two nodes, and the process that loses it is told.
 //  5. A monitor gets a snapshot and then every change, exactly and once, in the order in which this node made them.

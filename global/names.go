@@ -24,7 +24,8 @@ func WithResolver(name string) RegisterOption { return func(e *Entry) { e.Resolv
 // Register gives a process a name that is unique in the mesh, for as long as it lives. The process may live on any
 // connected node (GLOB-07). When Register returns nil, the name resolves on this node and on every connected node that
 // answers (GLOB-01). It blocks for two round trips; a node that does not answer costs one tick, once, and is left out
-// until it is back (GLOB-71). Of several nodes that race for a name, one gets it (GLOB-05).
+// until it is back (GLOB-71); only the node of the process itself is waited for until it is down. Of several nodes that
+// race for a name, one gets it (GLOB-05).
 //
 // When ctx ends first, a process of this node does not get the name, or not for long; for one of another node, it is
 // not known.
@@ -133,7 +134,8 @@ func (e *Entry) check() error {
 
 // Unregister takes a name from whoever has it; the process lives on and is not told. Any node may do that, and a name
 // that nobody has is no error (GLOB-14). When it returns nil, the name is gone on this node and on every connected node
-// that answers. Errors: ErrBadName, ErrNotConnected if the node of the process is lost meanwhile (which takes the name
+// that answers. It waits for the node of the process until that has answered or is down. Errors: ErrBadName,
+// ErrNotConnected if the node of the process is lost meanwhile (which takes the name
 // too), ErrNoQuorum, ErrClosed, ctx.Err(); after the latter and ErrNoQuorum the name may go or stay, but a process of this
 // node has it no more.
 func (r *Registry) Unregister(ctx context.Context, name string) error {
@@ -147,7 +149,8 @@ func (r *Registry) Unregister(ctx context.Context, name string) error {
 }
 
 // SetMeta replaces the metadata of a name, which any node may do. When it returns nil, every connected node that
-// answers sees it. Errors: ErrNoName, ErrBadName, ErrBadArgument, ErrNotConnected, ErrClosed, ctx.Err().
+// answers sees it. Like Unregister it waits for the node of the process. Errors: ErrNoName, ErrBadName, ErrBadArgument,
+// ErrNotConnected, ErrClosed, ctx.Err(); in quorum mode ErrNoQuorum too.
 func (r *Registry) SetMeta(ctx context.Context, name string, meta Meta) error {
 	if err := checkName(name); err != nil {
 		return err

@@ -33,7 +33,7 @@ type Term struct {
 }
 
 // Context ends when the candidate leads no more; context.Cause says why: ErrResigned, ErrOutranked, ErrDeposed or, on
-// Quorum, quorum.ErrLeaseLost.
+// Quorum, quorum.ErrLeaseLost, or context.Canceled if the store or its node has stopped.
 func (t *Term) Context() context.Context { return t.ctx }
 
 // Epoch is the fencing token of the term.

@@ -8,7 +8,8 @@ import (
 var (
 	// ErrResigned is the cause of the end of a term by Resign or Close.
 	ErrResigned = errors.New("resigned")
-	// ErrDeposed is the cause of the end of a term that was lost: to a conflict, a freeze, or with the node.
+	// ErrDeposed is the cause of the end of a term that was lost: to a conflict, a freeze, or with the node. On Quorum the
+	// causes are others: see Term.Context.
 	ErrDeposed = errors.New("deposed")
 	// ErrOutranked is the cause of the end of a term that was given up for a candidate with a higher priority.
 	ErrOutranked = errors.New("a candidate of higher priority takes over")
