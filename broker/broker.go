@@ -64,7 +64,9 @@ type Config struct {
 	// Listen is the cluster listener, HOST:PORT or HOST:FROM-TO for the first free port of a range. Empty: 127.0.0.1:0,
 	// any free port on loopback.
 	Listen string
-	// Advertise is the HOST:PORT handed to peers. Empty: the address of this host they see, with the listener's port.
+	// Advertise is the HOST:PORT handed to peers. Empty: what Listen got. The servers then hand on among themselves the
+	// address of this host that they see, but who listens at every address, such as 0.0.0.0, has to say here which of them
+	// others are to be told: see AdvertisedAddr.
 	Advertise string
 	// Cookie is the mesh's secret, at least 16 bytes. Mutual TLS on routes is derived from it and from Mesh.
 	Cookie []byte
@@ -252,7 +254,8 @@ func (b *Broker) awaitListener() error {
 // Addr returns the HOST:PORT that the cluster listener is bound to; it is empty in other modes than Embedded.
 func (b *Broker) Addr() string { return b.addr }
 
-// AdvertisedAddr returns the HOST:PORT at which peers reach this server: Config.Advertise, or else Addr.
+// AdvertisedAddr returns the HOST:PORT at which peers reach this server: Config.Advertise, or else Addr, at which nobody
+// reaches one that listens at every address.
 func (b *Broker) AdvertisedAddr() string {
 	if b.cfg.Advertise != "" {
 		return b.cfg.Advertise

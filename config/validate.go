@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/kith-mesh/kith/internal/address"
 )
 
 // Validate checks every value by the rules of its key, and the values against each other. Zero values pass: they mean
@@ -45,7 +47,24 @@ func (c *Config) checkTogether() error {
 	case c.ClientUsers != "" && c.ClientListen == "":
 		return c.Reject("client-users", errors.New("needs --client-listen, which is empty"))
 	}
+	if !client {
+		if err := c.checkReachable(); err != nil {
+			return err
+		}
+	}
 	return c.checkCertificate()
+}
+
+// checkReachable holds that peers are told an address that they can dial: at 0.0.0.0 each would ask itself.
+func (c *Config) checkReachable() error {
+	switch {
+	case address.Everywhere(c.Advertise):
+		return c.Reject("advertise", errors.New("is no address that others can dial: give one that they reach this host at"))
+	case c.Advertise == "" && address.Everywhere(c.ClusterListen):
+		return c.Reject("cluster-listen", errors.New(
+			"is no address that others can dial: listen at one of them, or give with --advertise HOST:PORT which they reach this node at"))
+	}
+	return nil
 }
 
 // checkCertificate holds that a certificate is given whole, and instead of cookies for peers.

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/kith-mesh/kith/broker"
+	"github.com/kith-mesh/kith/internal/address"
 	"github.com/kith-mesh/kith/internal/membership"
 	"github.com/kith-mesh/kith/internal/queue"
 	"github.com/kith-mesh/kith/internal/wire"
@@ -213,7 +214,7 @@ func (c *controller) nobody(inc uint64) {
 		return
 	}
 	addr := c.table.Addr(id)
-	if addr == "" || !c.n.cfg.Mode.Routed() {
+	if addr == "" || address.Everywhere(addr) || !c.n.cfg.Mode.Routed() {
 		c.unanswered(time.Now(), id)
 		return
 	}
@@ -226,21 +227,55 @@ func (c *controller) verify(id membership.ID, addr string) {
 	ctx, cancel := context.WithTimeout(c.n.ctx, membership.Misses*c.n.Tick())
 	defer cancel()
 	found, err := c.n.broker.Probe(ctx, addr)
-	there, _, _ := parseServerName(found.ServerName)
-	silent := ctx.Err() != nil && c.n.ctx.Err() == nil // asked now: the context ends with this function
+	what := verdictOn(id, membership.ID(c.n.id), found, err)
 	c.do(func(t *membership.Table, now time.Time) {
 		delete(c.verifying, id)
-		switch {
-		case err == nil && there.Name == id.Name && there.Incarnation == 0:
-			// A store's server does not say which life of it this is; its ticks or announcements will.
+		switch what {
+		case verdictStore:
 			c.n.keeper.do(func() { c.n.keeper.redial(addr) })
-		case err == nil && there == id:
+		case verdictLives:
 			t.Confirm(now, id)
 			c.n.keeper.do(func() { c.n.keeper.redial(addr) })
-		case !silent:
+		case verdictGone:
 			t.NoResponder(now, id)
 		}
 	})
+}
+
+// verdict is what the answer of a suspect's address proves.
+type verdict uint8
+
+const (
+	verdictNone  verdict = iota // nothing: ticks will tell
+	verdictLives                // the node is there
+	verdictStore                // a life of the store is there; which one, its ticks or announcements will tell
+	verdictGone                 // the node is not there any more
+)
+
+// verdictOn judges the answer. Only what the other end says is proof that a node is gone, never what fails at this one: a
+// resolver that does not answer, no descriptors left, a cookie that was mistyped a moment ago, or an address that leads
+// back to this node would otherwise end the sessions of peers that live.
+func verdictOn(id, self membership.ID, found broker.Probed, err error) verdict {
+	there, _, _ := parseServerName(found.ServerName)
+	switch {
+	case err == nil && there == self:
+		return verdictNone
+	case err == nil && there.Name == id.Name && there.Incarnation == 0:
+		return verdictStore
+	case err == nil && there == id:
+		return verdictLives
+	case err == nil, somebodyElse(err):
+		return verdictGone
+	case errors.Is(err, broker.ErrHungUp):
+		return verdictGone // a node that is ending, or a forwarder in front of one that has ended
+	}
+	return verdictNone
+}
+
+// somebodyElse says whether a probe failed because the host said that nobody listens there, or because something answers
+// that is no node of the mesh.
+func somebodyElse(err error) bool {
+	return errors.Is(err, broker.ErrNotListening) || errors.Is(err, broker.ErrMesh) || errors.Is(err, broker.ErrNotNode)
 }
 
 // listen tells the table when each session was last heard on the ordered account.

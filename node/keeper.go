@@ -13,6 +13,7 @@ import (
 
 	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/discovery"
+	"github.com/kith-mesh/kith/internal/address"
 	"github.com/kith-mesh/kith/internal/queue"
 	"github.com/kith-mesh/kith/internal/wire"
 )
@@ -80,7 +81,7 @@ func (k *keeper) do(f func()) {
 
 // know takes over where a peer says that it listens. It does not wait.
 func (k *keeper) know(i wire.Info) {
-	if i.Addr == "" || i.Hidden {
+	if i.Addr == "" || i.Hidden || address.Everywhere(i.Addr) { // the last is this host, for whoever dials it
 		return
 	}
 	server := serverOf(i)
@@ -173,7 +174,7 @@ func (k *keeper) run() {
 func (k *keeper) discover(source string, s discovery.Strategy) {
 	n := k.n
 	self := discovery.Self{
-		Name: n.cfg.Name, Incarnation: n.id.Incarnation, Addr: n.Addr(), Mesh: n.cfg.Mesh, Hidden: n.cfg.Hidden,
+		Name: n.cfg.Name, Incarnation: n.id.Incarnation, Addr: n.broker.AdvertisedAddr(), Mesh: n.cfg.Mesh, Hidden: n.cfg.Hidden,
 		PID: pid, Cookies: n.cookies, Draining: n.drained,
 	}
 	err := s.Run(k.ctx, self, func(list []discovery.Candidate) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/discovery"
+	"github.com/kith-mesh/kith/internal/address"
 	"github.com/kith-mesh/kith/internal/wire"
 )
 
@@ -160,7 +161,21 @@ func (n *Node) startBroker(ctx context.Context) error {
 	n.subjects = subjects{b.Prefix()}
 	n.replyPrefix = n.subjects.replies(n.id.Incarnation)
 	n.info.Addr = b.AdvertisedAddr()
-	return nil
+	return n.checkReachable()
+}
+
+// checkReachable refuses to tell peers an address at which each of them would ask itself, and take the answer for this
+// node's. Nobody dials a hidden node: it just tells none.
+func (n *Node) checkReachable() error {
+	switch {
+	case !address.Everywhere(n.info.Addr):
+		return nil
+	case n.cfg.Hidden:
+		n.info.Addr = ""
+		return nil
+	}
+	return fmt.Errorf("%w: peers cannot dial %s: Listen at one address of this host, or say with Advertise which they reach it at",
+		ErrBadArgument, n.info.Addr)
 }
 
 // introduceSelf completes what the table says of this node.

@@ -60,6 +60,19 @@ func TestCheckDial(t *testing.T) {
 	}
 }
 
+func TestEverywhere(t *testing.T) {
+	for _, s := range []string{":7000", "0.0.0.0:7000", "0.0.0.0:7000-7010", "[::]:7000", "[::ffff:0.0.0.0]:1"} {
+		if !Everywhere(s) {
+			t.Errorf("%s is taken for an address that others can dial", s)
+		}
+	}
+	for _, s := range []string{"", "127.0.0.1:0", "10.0.0.0:1", "[::1]:7000", "host:1", "0.0.0.0"} {
+		if Everywhere(s) {
+			t.Errorf("%q is taken for every address", s)
+		}
+	}
+}
+
 // FuzzParseNode checks that what is taken has only bytes that a subject, a file name or a terminal can bear.
 func FuzzParseNode(f *testing.F) {
 	f.Add("a@[::1]")

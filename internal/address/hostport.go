@@ -3,6 +3,7 @@ package address
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -55,6 +56,17 @@ func CheckDial(s string) error {
 	}
 	_, err = parsePort(port, 1)
 	return err
+}
+
+// Everywhere says whether HOST:PORT, or HOST:FROM-TO, has no host or one such as 0.0.0.0 or [::]: one may listen there, on
+// every address of the host, and nobody else can dial it, since everybody who tries reaches his own host.
+func Everywhere(s string) bool {
+	host, _, err := splitPort(s)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "" || err == nil && ip.Unmap().IsUnspecified()
 }
 
 // splitPort splits at the last colon, so that the brackets of an IPv6 host stay with it.
