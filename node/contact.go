@@ -29,7 +29,7 @@ type contact struct {
 	next    time.Time
 	good    time.Time // when it last answered; zero if it does not
 	answers time.Time // since when it answers; zero if it does not
-	silent  time.Time // since when it does not even refuse; zero if it does
+	silent  time.Time // since when nothing says whether somebody listens there; zero if its host says so
 	urgent  bool      // somebody waits for the node
 	dialAt  time.Time // until then, dialling it may still succeed
 	logged  string    // the last refusal that was logged
@@ -105,7 +105,9 @@ func (c *contact) pause(now time.Time) time.Duration {
 	return d/2 + rand.N(d)
 }
 
-// failed notes a probe that found nobody, and forgets what the node there once said of it where it is of no use any more.
+// failed notes a probe that found nobody, and forgets what the node there once said of it where it is of no use any more:
+// soon where its host says that it is not there, and late where it is silent, as any failure of this side counts too. A
+// resolver that is down, descriptors that have run out or a wrong cookie end, and then only this contact brings it back.
 func (c *contact) failed(now time.Time, silent bool) {
 	c.good, c.answers = time.Time{}, time.Time{}
 	switch {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
+	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -317,6 +320,26 @@ func TestKeeper_mends(t *testing.T) {
 			t.Error("knows it still")
 		}
 	})
+	for name, err := range map[string]error{
+		"the_resolver": &net.DNSError{Err: "no such host", Name: "h", IsNotFound: true},
+		"descriptors":  &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)},
+		"local_ports":  &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EADDRNOTAVAIL},
+		"the_cookie":   broker.ErrCookie, "the_certificate": broker.ErrCertificate,
+		"a_forwarder": broker.ErrHungUp,
+	} {
+		bubble(t, "after_a_failure_of_"+name, func(t *testing.T, d *desk) {
+			lose(d, 9, time.Second)
+			d.fails(9, err)
+			d.run(10 * time.Second)
+			if !d.knows(9) {
+				t.Fatal("took its own failure for the peer's word, and forgot it")
+			}
+			d.fails(9, nil)
+			if took := mended(d, 9); took > 5*time.Second {
+				t.Errorf("dialled %v after it was mended", took)
+			}
+		})
+	}
 	bubble(t, "forgets_who_is_silent_for_a_day", func(t *testing.T, d *desk) {
 		lose(d, 9, forgetSilentTime-time.Hour)
 		if !d.knows(9) {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/kith-mesh/kith/broker"
@@ -282,8 +281,7 @@ func (k *keeper) probe(c *contact) {
 func (k *keeper) answered(now time.Time, c *contact, found broker.Probed, err error) {
 	c.probing, c.known = false, true
 	if err != nil {
-		c.failed(now, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.EHOSTUNREACH) ||
-			errors.Is(err, syscall.ENETUNREACH))
+		c.failed(now, !somebodyElse(err))
 		k.refused(c, err)
 		return
 	}
