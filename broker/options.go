@@ -113,6 +113,12 @@ func (a listenAddr) isLoopback() bool {
 	return err == nil && ip.IsLoopback()
 }
 
+// CheckAddr reports whether SetRoutes takes an address. Errors: ErrBadConfig.
+func CheckAddr(addr string) error {
+	_, err := routeURL(addr)
+	return err
+}
+
 // routeURL makes the server's form of HOST:PORT.
 func routeURL(addr string) (*url.URL, error) {
 	host, port, err := net.SplitHostPort(addr)
@@ -122,7 +128,11 @@ func routeURL(addr string) (*url.URL, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return nil, fmt.Errorf("%w: address %q: bad port", ErrBadConfig, addr)
 	}
-	u, err := url.Parse("nats-route://" + addr)
+	escaped := addr
+	if strings.HasPrefix(addr, "[") {
+		escaped = strings.Replace(addr, "%", "%25", 1) // before a zone, as in [fe80::1%eth0]:7000
+	}
+	u, err := url.Parse("nats-route://" + escaped)
 	if err != nil {
 		return nil, fmt.Errorf("%w: address %q", ErrBadConfig, addr)
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,30 @@ func TestLoopback(t *testing.T) {
 	} {
 		if got := (listenAddr{host: host}).isLoopback(); got != want {
 			t.Errorf("%q on loopback: %v", host, got)
+		}
+	}
+}
+
+// TestSeeds: what the server is given to dial, where an address has a zone too.
+func TestSeeds(t *testing.T) {
+	b := newBroker(Config{})
+	for addr, want := range map[string]string{
+		"[fe80::1%eth0]:7000": "nats-route://[fe80::1%25eth0]:7000/", "[fe80::1%25]:7": "nats-route://[fe80::1%2525]:7/",
+		"10.0.0.1:7000": "nats-route://10.0.0.1:7000/", "[::1]:7": "nats-route://[::1]:7/",
+	} {
+		list, err := b.nextSeeds([]string{addr}, nil)
+		if err != nil {
+			t.Errorf("%s: %v", addr, err)
+			continue
+		}
+		u := list[0].url
+		if text := strings.TrimRight(u.String(), "0123456789"); text != want || u.Host != addr {
+			t.Errorf("%s: the URL %s, which dials %s", addr, text, u.Host)
+		}
+	}
+	for _, addr := range []string{"h:http", "h:0", ":7000", "h%a:1", "h h:1", "[::1", "h"} {
+		if err := CheckAddr(addr); !errors.Is(err, ErrBadConfig) {
+			t.Errorf("%q: %v", addr, err)
 		}
 	}
 }

@@ -72,6 +72,8 @@ const (
 	// dialPause is the least time between two changes of what the broker dials. Each reloads the broker's options, which
 	// keeps new connections waiting until those that are shaking hands are done.
 	dialPause = 500 * time.Millisecond
+	// refusedPause is the pause after the broker could not change what it dials.
+	refusedPause = 2 * time.Second
 	// dialsAtOnce bounds the addresses that one such change adds.
 	dialsAtOnce = 2
 	// sourcePeer marks an address learned from the node there. It is forgotten when its host says that nobody listens, or
@@ -227,7 +229,7 @@ func (k *keeper) dial(now time.Time, unlinked []*contact, routed map[string]bool
 	}
 	k.insist(now, routed)
 	slices.Sort(want)
-	if slices.Equal(want, k.dialled) || len(k.dialled) > 0 && now.Sub(k.changed) < dialPause {
+	if slices.Equal(want, k.dialled) || now.Before(k.retry) || len(k.dialled) > 0 && now.Sub(k.changed) < dialPause {
 		return
 	}
 	k.setDialled(now, want)
@@ -291,10 +293,15 @@ func (k *keeper) patienceOver(now time.Time, c *contact) bool {
 }
 
 func (k *keeper) setDialled(now time.Time, want []string) {
-	if err := k.routes.SetRoutes(want); err != nil {
+	err := k.routes.SetRoutes(want)
+	if errors.Is(err, broker.ErrBadConfig) {
+		want, err = k.setOneByOne(want)
+	}
+	if err != nil {
 		if !errors.Is(err, broker.ErrClosed) {
 			k.n.log.Warn().Err(err).Msg("could not change routes")
 		}
+		k.retry = now.Add(refusedPause)
 		return
 	}
 	for _, addr := range want {
@@ -307,4 +314,30 @@ func (k *keeper) setDialled(now time.Time, want []string) {
 		}
 	}
 	k.dialled, k.changed = want, now
+}
+
+// setOneByOne finds which of the new addresses the broker refuses, forgets those, and has it dial the rest.
+func (k *keeper) setOneByOne(want []string) (taken []string, err error) {
+	for _, addr := range want {
+		if slices.Contains(k.dialled, addr) {
+			taken = append(taken, addr)
+		}
+	}
+	for _, addr := range want {
+		if slices.Contains(k.dialled, addr) {
+			continue
+		}
+		more := append(slices.Clone(taken), addr)
+		switch err := k.routes.SetRoutes(more); {
+		case errors.Is(err, broker.ErrBadConfig):
+			k.undiallable(addr, err)
+			delete(k.contacts, addr)
+		case err != nil:
+			return nil, err
+		default:
+			taken = more
+		}
+	}
+	slices.Sort(taken)
+	return taken, k.routes.SetRoutes(taken) // nothing new, unless the last one was refused
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -22,6 +23,9 @@ type desk struct {
 	*keeper
 	asked   map[string]int // how often each address was asked
 	redials []string
+	refuses string // what the broker does not dial
+	fault   error  // why it dials nothing
+	changes int    // how often it was told what to dial
 	there   map[string]broker.Probed
 	errs    map[string]error
 	answers []answer // on their way
@@ -47,7 +51,13 @@ func newDesk(hidden bool) *desk {
 	return d
 }
 
-func (d *desk) SetRoutes([]string) error { return nil }
+func (d *desk) SetRoutes(addrs []string) error {
+	d.changes++
+	if d.refuses != "" && slices.Contains(addrs, d.refuses) {
+		return fmt.Errorf("%w: address %q", broker.ErrBadConfig, d.refuses)
+	}
+	return d.fault
+}
 
 func (d *desk) Redial(addrs ...string) error {
 	d.redials = append(d.redials, addrs...)
@@ -372,6 +382,48 @@ func TestKeeper_mends(t *testing.T) {
 		d.run(time.Minute)
 		if len(d.redials) != 0 || !d.dials(9) {
 			t.Errorf("with a route: dialled again %v, list %v", d.redials, d.dialled)
+		}
+	})
+}
+
+// TestKeeper_leaves_out_what_cannot_be_dialled: one address that the broker refuses takes nothing from the others.
+func TestKeeper_leaves_out_what_cannot_be_dialled(t *testing.T) {
+	bubble(t, "when_it_hears_of_it", func(t *testing.T, d *desk) {
+		d.exists(9)
+		d.found("static", []discovery.Candidate{{Addr: "h:http"}, {Addr: "10.0.0.9:1"}, {Addr: "[fe80::1%eth0]:7000"}})
+		d.redial("h:http")
+		if d.contacts["h:http"] != nil || d.contacts["[fe80::1%eth0]:7000"] == nil {
+			t.Errorf("knows %v", slices.Collect(maps.Keys(d.contacts)))
+		}
+		d.run(time.Second)
+		if !d.dials(9) {
+			t.Errorf("dials %v", d.dialled)
+		}
+	})
+	bubble(t, "when_the_broker_says_so", func(t *testing.T, d *desk) {
+		d.exists(8, 9)
+		d.refuses = "10.0.0.8:1"
+		d.finds("static", map[int]int{8: -1, 9: -1})
+		for _, c := range d.contacts {
+			c.urgent = true
+		}
+		d.run(time.Second)
+		if !d.dials(9) || d.changes > 5 {
+			t.Errorf("dials %v after %d calls", d.dialled, d.changes)
+		}
+	})
+	bubble(t, "and_does_not_insist", func(t *testing.T, d *desk) {
+		d.exists(9)
+		d.fault = errors.New("the broker is busy")
+		d.finds("static", map[int]int{9: -1})
+		d.run(10 * time.Second)
+		if d.changes > 6 {
+			t.Errorf("told it %d times in 10 s", d.changes)
+		}
+		d.fault = nil
+		d.run(refusedPause + time.Second)
+		if !d.dials(9) {
+			t.Errorf("dials %v", d.dialled)
 		}
 	})
 }

@@ -77,7 +77,7 @@ func (n *Node) Pretend(c *broker.Certificate) {
 
 // Knows has this node dial an address, as if it had been found just now.
 func (n *Node) Knows(addr string) {
-	n.keeper.do(func() { n.keeper.contact(addr, "test").urgent = true })
+	n.keeper.do(func() { n.keeper.contact(addr, "test").urgent = true }) // of an address that can be dialled
 }
 
 // Freeze has the node answer nobody on the control account, and open no session, until it is told to go on.

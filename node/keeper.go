@@ -37,6 +37,8 @@ type keeper struct {
 	contacts map[string]*contact
 	dialled  []string  // what the broker was told to dial
 	changed  time.Time // when that was last changed
+	retry    time.Time // when that may be changed again, after the broker refused
+	badAddrs limiter   // of warnings about addresses that cannot be dialled
 	first    bool      // every strategy has reported once
 	reported map[string]bool
 	links    int       // servers with a route when it last looked
@@ -86,6 +88,9 @@ func (k *keeper) know(i wire.Info) {
 	server := serverOf(i)
 	k.do(func() {
 		c := k.contact(i.Addr, sourcePeer)
+		if c == nil {
+			return
+		}
 		c.server, c.node, c.known, c.good = server, i.Name, true, time.Now()
 		if c.answers.IsZero() {
 			c.answers = c.good
@@ -130,6 +135,9 @@ func (k *keeper) wish(ctx context.Context, name string) {
 // redial has an address dialled again now: its node lives, and its route was lost.
 func (k *keeper) redial(addr string) {
 	c := k.contact(addr, sourcePeer)
+	if c == nil {
+		return
+	}
 	c.urgent, c.known, c.good = true, true, time.Now()
 	if slices.Contains(k.dialled, addr) {
 		k.again(addr)
@@ -196,7 +204,9 @@ func (k *keeper) found(source string, list []discovery.Candidate) {
 			continue
 		}
 		current[c.Addr] = true
-		k.contact(c.Addr, source).learn(c)
+		if known := k.contact(c.Addr, source); known != nil {
+			known.learn(c)
+		}
 	}
 	for addr, c := range k.contacts {
 		if c.sources[source] && !current[addr] {
@@ -214,15 +224,28 @@ func (k *keeper) report(source string) {
 	}
 }
 
+// contact returns the contact of an address, which a source names. It is nil for one that the broker cannot dial, such as
+// HOST:http: one of them would keep the whole list from being dialled.
 func (k *keeper) contact(addr, source string) *contact {
 	c := k.contacts[addr]
 	if c == nil {
+		if err := broker.CheckAddr(addr); err != nil {
+			k.undiallable(addr, err)
+			return nil
+		}
 		now := time.Now()
 		c = &contact{addr: addr, sources: map[string]bool{}, seen: now, since: now}
 		k.contacts[addr] = c
 	}
 	c.sources[source] = true
 	return c
+}
+
+// undiallable tells of an address that is left out.
+func (k *keeper) undiallable(addr string, err error) {
+	if k.badAddrs.allow(time.Now()) {
+		k.n.log.Warn().Err(err).Str("address", addr).Msg("left out an address that cannot be dialled")
+	}
 }
 
 // step probes and dials what is due. It is called some 30 times a second.
