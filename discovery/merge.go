@@ -16,8 +16,9 @@ type MergedStrategy struct {
 
 // Merge is the strategy that runs all of strategies and reports all that any of them has found: each address once, with
 // the node's name where one of them knows it, in the order of the strategies. Its first list comes when each of them has
-// had a first word, so that whoever waits for it has heard of all; every strategy here has one within seconds. A strategy that fails, or whose
-// configuration can never work, does not disturb the others; Run returns an error only when none of them can work. The
+// had a first word, so that whoever waits for it has heard of all; every strategy here has one within seconds. Who would
+// rather hear of each at once, and count the first words, runs the strategies one by one, as a node does with those of its
+// configuration. A strategy that fails, or whose configuration can never work, does not disturb the others; Run returns an error only when none of them can work. The
 // merged strategy of no strategies finds nothing.
 func Merge(strategies ...Strategy) Strategy {
 	m := &MergedStrategy{}

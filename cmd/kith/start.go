@@ -146,11 +146,9 @@ func nodeConfig(cfg config.Config, secrets credentials, name string, log zerolog
 	if err != nil {
 		return node.Config{}, err
 	}
-	strategy, err := discovery.Parse(cfg.Discover, discovery.Options{
-		DataDir: cfg.DataDir, Static: cfg.Join, Extra: extraStrategies(),
-	})
+	strategies, err := strategies(&cfg)
 	if err != nil {
-		return node.Config{}, cfg.Reject("discover", err)
+		return node.Config{}, err
 	}
 	nc := node.Config{
 		Name:       name,
@@ -162,7 +160,7 @@ func nodeConfig(cfg config.Config, secrets credentials, name string, log zerolog
 		Listen:     cfg.ClusterListen,
 		Advertise:  cfg.Advertise,
 		Join:       cfg.Join,
-		Discovery:  []discovery.Strategy{strategy},
+		Discovery:  strategies,
 		Tick:       cfg.Tick,
 		Hidden:     cfg.Hidden,
 		Version:    version.Kith(),
@@ -170,6 +168,22 @@ func nodeConfig(cfg config.Config, secrets credentials, name string, log zerolog
 	}
 	secrets.configure(&nc)
 	return nc, nil
+}
+
+// strategies makes what finds nodes, a strategy of each word. Merged into one they would keep what they have found until
+// each had spoken: a name server that is down would hide the nodes of this host. The node itself counts whom it has heard.
+func strategies(cfg *config.Config) ([]discovery.Strategy, error) {
+	list := []discovery.Strategy{}
+	for _, word := range cfg.Discover {
+		s, err := discovery.Parse([]string{word}, discovery.Options{
+			DataDir: cfg.DataDir, Static: cfg.Join, Extra: extraStrategies(),
+		})
+		if err != nil {
+			return nil, cfg.Reject("discover", err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
 }
 
 // permissions reads the rules.
