@@ -26,11 +26,31 @@ type serverLog struct {
 	mu          sync.Mutex // guards the fields below
 	fatal       error
 	isListening bool
-	refusedAt   time.Time // when a refused hand-shake was last logged as a warning
+	warnings    map[string]*sparse // of connections, by what they are about
 }
 
-// refusalQuiet is the least time between two warnings of refused hand-shakes. A node with another cookie knocks
-// several times a second for as long as it runs; each knock is an event, and a debug line.
+// sparse lets one warning through in a while, and counts those that it leaves out. Its zero value lets the first through.
+type sparse struct {
+	mu      sync.Mutex // guards the fields below
+	last    time.Time
+	leftOut int
+}
+
+// next says whether the time has come for a warning, and how many were left out since the last.
+func (s *sparse) next(now time.Time) (warn bool, leftOut int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.last.IsZero() && now.Sub(s.last) < refusalQuiet {
+		s.leftOut++
+		return false, 0
+	}
+	leftOut = s.leftOut
+	s.last, s.leftOut = now, 0
+	return true, leftOut
+}
+
+// refusalQuiet is the least time between two warnings about connections of one kind. A node with another cookie knocks
+// several times a second for as long as it runs, and anybody may knock at a port: each knock is an event, and a debug line.
 const refusalQuiet = 10 * time.Second
 
 func newServerLog(log zerolog.Logger, keys *keyring, onRoute func(RouteEvent)) *serverLog {
@@ -39,7 +59,7 @@ func newServerLog(log zerolog.Logger, keys *keyring, onRoute func(RouteEvent)) *
 	}
 	return &serverLog{
 		log: log, keys: keys, onRoute: onRoute,
-		listening: make(chan struct{}), failed: make(chan struct{}),
+		listening: make(chan struct{}), failed: make(chan struct{}), warnings: map[string]*sparse{},
 	}
 }
 
@@ -100,7 +120,7 @@ func (l *serverLog) Warnf(format string, v ...any) {
 	if format == formatPlaintext || format == formatInsecure || strings.HasPrefix(format, formatDomain) {
 		return
 	}
-	l.log.Warn().Msgf(format, v...)
+	l.warn(about(format, v), format, v)
 }
 
 // Errorf implements server.Logger. The server goes on after such a line, so it is a warning here.
@@ -109,19 +129,60 @@ func (l *serverLog) Errorf(format string, v ...any) {
 		l.log.Debug().Msgf(format, v...)
 		return
 	}
-	quiet := strings.HasSuffix(format, formatFlushing) || strings.HasPrefix(format, formatDialling)
-	if format == formatLeafDial {
-		quiet = !l.mayWarn()
-	}
-	if strings.HasSuffix(format, formatHandshake) && len(v) == 3 {
-		l.refused(format, v)
-		quiet = !l.mayWarn()
-	}
-	if quiet {
+	if strings.HasSuffix(format, formatFlushing) || strings.HasPrefix(format, formatDialling) {
 		l.log.Debug().Msgf(format, v...)
 		return
 	}
-	l.log.Warn().Msgf(format, v...)
+	subject := about(format, v)
+	switch {
+	case format == formatLeafDial:
+		subject = aboutHandshakes
+	case strings.HasSuffix(format, formatHandshake) && len(v) == 3:
+		l.refused(format, v)
+		subject = aboutHandshakes
+	}
+	l.warn(subject, format, v)
+}
+
+// warn logs a line as a warning, or at debug where there was one about the same a moment ago. What is about nothing that
+// strangers can repeat has no subject and is always a warning.
+func (l *serverLog) warn(subject, format string, v []any) {
+	if subject == "" {
+		l.log.Warn().Msgf(format, v...)
+		return
+	}
+	now, leftOut := l.mayWarn(subject)
+	if !now {
+		l.log.Debug().Msgf(format, v...)
+		return
+	}
+	event := l.log.Warn()
+	if leftOut > 0 {
+		event = event.Int("left_out", leftOut)
+	}
+	event.Msgf(format, v...)
+}
+
+// aboutHandshakes is the subject of lines about peers that are refused, or not there, apart from what else is said of
+// routes.
+const aboutHandshakes = "handshakes"
+
+// about returns the kind of the connection that a line is about, such as cid for clients, or nothing if it is about none, or
+// about one of this process. Everybody who reaches a port can have the server say such lines as often as he likes.
+func about(format string, v []any) string {
+	if strings.HasPrefix(format, "%s - ") && len(v) > 0 { // a line of which the server limits the repetitions itself
+		format = fmt.Sprint(v[0]) + " - "
+	}
+	address, rest, _ := strings.Cut(format, " - ")
+	kind, _, numbered := strings.Cut(rest, ":")
+	if !numbered || address == "" || address == "pipe" {
+		return ""
+	}
+	switch kind {
+	case "cid", "wid", "mid", "mid_ws", "rid", "gid", "lid", "lid_ws":
+		return kind
+	}
+	return ""
 }
 
 // Fatalf implements server.Logger. It keeps the first fatal error for Start, which returns it, or tries the next port; the
@@ -143,16 +204,16 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 // Tracef implements server.Logger. Tracing shows payloads and stays off.
 func (l *serverLog) Tracef(string, ...any) {}
 
-// mayWarn reports whether it is time to warn of a refused hand-shake again.
-func (l *serverLog) mayWarn() bool {
+// mayWarn reports whether it is time to warn about a subject again, and how many warnings were left out since.
+func (l *serverLog) mayWarn(subject string) (now bool, leftOut int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	if !l.refusedAt.IsZero() && now.Sub(l.refusedAt) < refusalQuiet {
-		return false
+	s := l.warnings[subject]
+	if s == nil {
+		s = &sparse{}
+		l.warnings[subject] = s
 	}
-	l.refusedAt = now
-	return true
+	return s.next(time.Now())
 }
 
 func (l *serverLog) bound() {

@@ -94,6 +94,28 @@ func TestTimeoutsAreSlowerThanTicks(t *testing.T) {
 	}
 }
 
+// TestAbout: which lines strangers can repeat.
+func TestAbout(t *testing.T) {
+	for _, c := range []struct {
+		format string
+		v      []any
+		want   string
+	}{
+		{"1.2.3.4:5 - cid:6 - " + server.ErrAuthentication.Error(), nil, "cid"},
+		{`1.2.3.4:5 - cid:6 - "v1:go" - Client parser ERROR, state=%d`, []any{0}, "cid"},
+		{"[::1]:5 - rid:6 - TLS handshake timeout", nil, "rid"},
+		{"1.2.3.4:5 - lid_ws:6 - Leafnode Error %s", []any{"x"}, "lid_ws"},
+		{"%s - %s%s", []any{"1.2.3.4:5 - lid:6", "statement", ""}, "lid"},
+		{"pipe - cid:1 - Slow Consumer", nil, ""},
+		{"JETSTREAM - failed: %v", []any{"x"}, ""},
+		{"Readloop: %s", []any{"1.2.3.4:5 - cid:6"}, ""},
+	} {
+		if got := about(c.format, c.v); got != c.want {
+			t.Errorf("%q is about %q, want %q", c.format, got, c.want)
+		}
+	}
+}
+
 // TestReasons pins which endings count as the peer's.
 func TestReasons(t *testing.T) {
 	byPeer := map[server.ClosedState]bool{server.ClientClosed: true, server.ReadError: true, server.WriteError: true}

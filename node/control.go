@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
 
 	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/internal/address"
@@ -171,8 +172,7 @@ func (c *controller) message(m *nats.Msg) {
 	}
 	msg, err := wire.DecodeControl(m.Data)
 	if err != nil {
-		c.n.counters.corrupt.Add(1)
-		c.n.log.Warn().Err(err).Msg("dropped a control message that does not parse")
+		c.n.corrupted(func(e *zerolog.Event) { e.Err(err).Msg("dropped a control message that does not parse") })
 		return
 	}
 	if answer := c.pings[msg.Token]; answer != nil && msg.Verb == wire.Alive {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
 
 	"github.com/kith-mesh/kith/internal/membership"
 	"github.com/kith-mesh/kith/internal/queue"
@@ -117,8 +118,9 @@ func (d *dispatcher) receive(data []byte) {
 		}
 	}
 	if err != nil {
-		d.n.counters.corrupt.Add(1)
-		d.n.log.Warn().Err(err).Int("bytes", len(data)).Msg("dropped a message that does not parse")
+		d.n.corrupted(func(e *zerolog.Event) {
+			e.Err(err).Int("bytes", len(data)).Msg("dropped a message that does not parse")
+		})
 	}
 }
 
@@ -157,8 +159,9 @@ func (d *dispatcher) deliver(b wire.Batch, frames []byte, size int) {
 	}
 	if b.First < s.expect {
 		// Nothing that the peer numbered: a real gap will show in the next number, or in a mark.
-		d.n.counters.corrupt.Add(1)
-		d.n.log.Warn().Str("peer", s.peer.Name).Uint64("first", b.First).Uint64("want", s.expect).Msg("dropped frames with numbers of the past")
+		d.n.corrupted(func(e *zerolog.Event) {
+			e.Str("peer", s.peer.Name).Uint64("first", b.First).Uint64("want", s.expect).Msg("dropped frames with numbers of the past")
+		})
 		return
 	}
 	if b.First > s.expect {

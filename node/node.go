@@ -63,6 +63,8 @@ type Node struct {
 	// refusalLog bounds the log lines about refused routes.
 	refusalLog limiter
 	proofLog   limiter // the same for sessions
+	overrunLog limiter // the same for errors of the ordered connection, which an external cluster may report without end
+	corruptLog limiter // the same for messages of members that are broken; the counter has them all
 	draining   atomic.Bool
 	drained    chan struct{} // closed when the node begins to drain
 	tick       atomic.Int64
@@ -254,7 +256,9 @@ func (n *Node) cut(err error) {
 func (n *Node) overrun(err error) {
 	if n.ctx.Err() == nil {
 		n.counters.overruns.Add(1)
-		n.log.Error().Err(err).Msg("the ordered connection reports an error")
+		if n.overrunLog.allow(time.Now()) {
+			n.log.Error().Err(err).Msg("the ordered connection reports an error")
+		}
 	}
 }
 

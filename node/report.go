@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/internal/membership"
 )
@@ -147,6 +149,15 @@ func (n *Node) refusedRoute(e broker.RouteEvent) {
 	n.refusals.note("", e.Remote, e.Detail)
 	if n.refusalLog.allow(time.Now()) {
 		n.log.Warn().Str("remote", e.Remote).Str("detail", e.Detail).Msg("a route was refused")
+	}
+}
+
+// corrupted counts a message that a member should not have sent, and has one in a while told: a member that is broken, or
+// means ill, sends them faster than a disk takes lines.
+func (n *Node) corrupted(tell func(*zerolog.Event)) {
+	count := n.counters.corrupt.Add(1)
+	if n.corruptLog.allow(time.Now()) {
+		tell(n.log.Warn().Uint64("so_far", count))
 	}
 }
 
