@@ -112,9 +112,11 @@ type Broker struct {
 	secret   string         // of in-process connections; never leaves this process
 	server   *server.Server // nil in mode External
 	link     *nats.Conn     // the first connection in mode External
-	log      *serverLog
-	addr     string
-	port     int
+	// linkErrors bounds the lines about those: while a cluster refuses, each of them is refused several times a second.
+	linkErrors sparse
+	log        *serverLog
+	addr       string
+	port       int
 	// clientPort is where clients connect, once it is bound.
 	clientPort int
 	// leafPort is where leaf nodes connect, once it is bound.

@@ -73,11 +73,17 @@ func (b *Broker) externalOptions(a Account) []nats.Option {
 		nats.Name(fmt.Sprintf("%s %s", b.cfg.ServerName, a)),
 		nats.Timeout(connectTimeout),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // a cluster whose passwords are being changed may refuse several times
 		nats.ReconnectWait(externalWait),
 		nats.ReconnectJitter(externalJitter, externalJitter),
 		nats.ReconnectBufSize(-1), // publishing while cut off is an error, not a replay of old heartbeats
 		nats.PingInterval(externalPing),
 		nats.MaxPingsOutstanding(2),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { // the client's own default writes to stderr
+			if warn, leftOut := b.linkErrors.next(time.Now()); warn {
+				b.cfg.Log.Warn().Err(err).Str("account", string(a)).Int("left_out", leftOut).Msg("a connection to the external cluster reports an error")
+			}
+		}),
 	}
 	if a == Control {
 		wake := func(*nats.Conn) { b.linkChanged("") }

@@ -79,6 +79,41 @@ func TestExternal(t *testing.T) {
 	})
 }
 
+// TestExternalPassword: a cluster that refuses a node for a while, as one does whose passwords are changed in the wrong
+// order, has it back afterwards. nats.go closes a connection for good that one server refuses twice unless told otherwise.
+func TestExternalPassword(t *testing.T) {
+	const right, wrong = "authorization { user: ann, password: right }", "authorization { user: ann, password: wrong }"
+	cluster := natstest.Start(t, 1, right)
+	a := start(t, "a", external(strings.Replace(cluster.URL(0), "nats://", "nats://ann:right@", 1)))
+	refused := make(chan struct{}, 100)
+	app, err := a.Connect(broker.App, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrAuthorization) {
+			select {
+			case refused <- struct{}{}:
+			default:
+			}
+		}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster.Kill(0)
+	cluster.Configure(wrong)
+	cluster.Restart(0)
+	for range 3 {
+		select {
+		case <-refused:
+		case <-time.After(within):
+			t.Fatalf("it does not try again: %v, %v", app.Status(), app.LastError())
+		}
+	}
+	cluster.Kill(0)
+	cluster.Configure(right)
+	cluster.Restart(0)
+	eventually(t, "the link", a.Linked)
+	eventually(t, "the other connection", app.IsConnected)
+}
+
 func TestExternalRefused(t *testing.T) {
 	cluster := natstest.Start(t, 1, "max_payload: 100000\nauthorization { user: ann, password: a-long-secret }")
 	for name, c := range map[string]struct {

@@ -102,6 +102,9 @@ func (c *Cluster) Restart(i int) {
 	c.await(i)
 }
 
+// Configure replaces what is added to the configuration of servers that are started from now on.
+func (c *Cluster) Configure(conf string) { c.conf = conf }
+
 func (c *Cluster) run(s *Server) {
 	c.t.Helper()
 	var routes []string
