@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/kith-mesh/kith/internal/cookie"
 	"github.com/kith-mesh/kith/internal/identity"
 )
 
@@ -24,14 +25,14 @@ type Certificate struct {
 	Roots *x509.CertPool
 }
 
-// LoadCertificate reads a certificate with its chain, its key, and the authorities to trust from files in PEM. Errors:
-// ErrCertificate, and those of reading files.
+// LoadCertificate reads a certificate with its chain, its key, and the authorities to trust from files in PEM. A key that
+// others than its owner may read is refused. Errors: ErrCertificate, and those of reading files.
 func LoadCertificate(certFile, keyFile, rootsFile string) (*Certificate, error) {
 	cert, err := os.ReadFile(certFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading a certificate: %w", err)
 	}
-	key, err := os.ReadFile(keyFile)
+	key, err := cookie.Read(keyFile) // who has it is this node, as who has the cookie is of the mesh
 	if err != nil {
 		return nil, fmt.Errorf("reading a certificate's key: %w", err)
 	}

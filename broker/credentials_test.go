@@ -2,7 +2,9 @@ package broker_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -221,6 +223,15 @@ func TestCertificateIsRefusedAtHome(t *testing.T) {
 		if c, err := broker.LoadCertificate(files[0], files[1], files[2]); err == nil {
 			t.Errorf("%s: got %v", title, c)
 		}
+	}
+	if runtime.GOOS == "windows" {
+		return // which keeps its access rules elsewhere
+	}
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := broker.LoadCertificate(cert, key, roots); err == nil || !strings.Contains(err.Error(), "0644") {
+		t.Errorf("a key that everybody may read: got %v, %v", c, err)
 	}
 }
 

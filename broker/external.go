@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/kith-mesh/kith/internal/redact"
 )
 
 const (
@@ -32,7 +34,8 @@ func (b *Broker) startExternal(ctx context.Context) error {
 		}
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-			return fmt.Errorf("%w: server %q: want a URL such as nats://HOST:PORT or tls://USER:PASSWORD@HOST:PORT", ErrBadConfig, s)
+			return fmt.Errorf("%w: server %q: want a URL such as nats://HOST:PORT or tls://USER:PASSWORD@HOST:PORT", ErrBadConfig,
+				redact.URL(s))
 		}
 	}
 	type result struct {
@@ -119,9 +122,7 @@ func (b *Broker) dialExternal(a Account, opts []nats.Option) (*nats.Conn, error)
 func redacted(servers []string) string {
 	list := make([]string, len(servers))
 	for i, s := range servers {
-		if u, err := url.Parse(s); err == nil {
-			list[i] = u.Redacted()
-		}
+		list[i] = redact.URL(s)
 	}
 	return strings.Join(list, ", ")
 }

@@ -70,6 +70,13 @@ func TestExternal(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("no_url", func(t *testing.T) {
+		cfg := broker.Config{Mesh: "test", ServerName: "x", Mode: broker.External, Servers: []string{"nats://ann:secret%zz@127.0.0.1:1"}}
+		_, err := broker.Start(t.Context(), cfg)
+		if !errors.Is(err, broker.ErrBadConfig) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("the_context_ends", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -269,6 +269,14 @@ func TestSecrets(t *testing.T) {
 		{"typo_yaml", nil, []string{"--config", write(t, "k.yaml", "cokie: "+secret+"\n")}},
 		{"other_word_yaml", nil, []string{"--config", write(t, "k.yaml", "password: "+secret+"\n")}},
 		{"number_yaml", nil, []string{"--config", write(t, "k.yaml", "cookie: [hush]\n")}},
+		{"server_no_url", nil, []string{"--mode", "external", "--servers", "nats://u:hush%zz@h"}},
+		{"server_no_scheme", nil, []string{"--mode", "external", "--servers", "u:hush@h:x"}},
+		{"server_scheme", nil, []string{"--mode", "external", "--servers", "http://u:hush@h:1"}},
+		{"servers_alone", nil, []string{"--servers", "nats://u:hush@h:1,nats://u:hush@i:1"}},
+		{"servers_of_a_leaf", nil, []string{"--mode", "leaf", "--servers", "nats://u:hush@h:1"}},
+		{"typo_servers", map[string]string{"KITH_SERVRES": "u:hush@h:1"}, nil},
+		{"typo_servers_yaml", nil, []string{"--config", write(t, "k.yaml", "serves: [\"nats://u:hush@h:1\"]\n")}},
+		{"other_url_yaml", nil, []string{"--config", write(t, "k.yaml", "upstream: \"nats://u:hush@h:1\"\n")}},
 		{"both_flags", nil, []string{"--cookie", secret, "--cookie-file", "/c"}},
 	}
 	for _, tt := range leaks {

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/kith-mesh/kith/internal/redact"
 )
 
 // Error is a configuration that cannot be used: an unknown key, a bad value, a file that cannot be read. The command
@@ -24,19 +26,20 @@ type Error struct {
 	Err error
 }
 
-// Error says all of it in one line.
+// Error says all of it in one line, without the passwords of URLs.
 func (e *Error) Error() string {
+	value, detail := e.redacted()
 	var b strings.Builder
 	if e.Unknown {
-		fmt.Fprintf(&b, "unknown key %q with the value %s", e.Key, quote(e.Value))
+		fmt.Fprintf(&b, "unknown key %q with the value %s", e.Key, quote(value))
 	} else {
-		fmt.Fprintf(&b, "bad value %s for %s", quote(e.Value), e.Key)
+		fmt.Fprintf(&b, "bad value %s for %s", quote(value), e.Key)
 	}
 	if e.Origin != "" {
 		fmt.Fprintf(&b, " (%s)", e.Origin)
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": %v", e.Err)
+		fmt.Fprintf(&b, ": %s", detail)
 	}
 	if e.Meant != "" {
 		fmt.Fprintf(&b, "; did you mean %s?", e.Meant)
@@ -45,6 +48,19 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "; allowed: %s", e.Allowed)
 	}
 	return b.String()
+}
+
+// redacted returns the value and what is wrong with it without users and passwords. Names of nodes have an @ too, so that
+// only what stands for servers, or was meant to, is looked at where there is no scheme.
+func (e *Error) redacted() (value, detail string) {
+	value = e.Value
+	if e.Err != nil {
+		detail = e.Err.Error()
+	}
+	if strings.Contains(strings.ToLower(e.Key+" "+e.Meant), "server") {
+		return redact.URL(value), redact.Quoted(detail)
+	}
+	return redact.URLs(value), redact.URLs(detail)
 }
 
 // Unwrap returns Err.

@@ -87,19 +87,19 @@ func LoadAll(path string) ([][]byte, error) {
 func Read(path string) ([]byte, error) {
 	info, err := os.Stat(path) // before it is opened, since opening a pipe would wait
 	if err != nil {
-		return nil, fmt.Errorf("read cookie file: %w", err)
+		return nil, fmt.Errorf("read a file of secrets: %w", err)
 	}
 	if err := checkMode(path, info); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read cookie file: %w", err)
+		return nil, fmt.Errorf("read a file of secrets: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxLen+1))
 	if err != nil {
-		return nil, fmt.Errorf("read cookie file: %w", err)
+		return nil, fmt.Errorf("read a file of secrets: %w", err)
 	}
 	if len(data) > maxLen {
 		return nil, fmt.Errorf("%w: %s holds more than %d bytes", ErrLength, path, maxLen)
