@@ -39,7 +39,7 @@ const (
 	listenPoll = 5 * time.Millisecond
 	// flushTimeout bounds how long Shutdown waits for one in-process connection to hand over what it holds.
 	flushTimeout = time.Second
-	// closeTimeout bounds Close. The server's own bounds (dial 1 s, TLS handshake 2 s) end it sooner.
+	// closeTimeout bounds Close. What the server waits for longer is a handshake with somebody who says nothing.
 	closeTimeout = 5 * time.Second
 )
 

@@ -295,7 +295,8 @@ func (n *Node) Log() zerolog.Logger { return n.cfg.Log }
 // Context is cancelled when the node stops.
 func (n *Node) Context() context.Context { return n.ctx }
 
-// Done is closed when the node has stopped: every goroutine of it has ended.
+// Done is closed when the node has stopped: every goroutine of it has ended, but for those that the server keeps for
+// somebody who has connected and says nothing, which it gives up within 20 s.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
 // MaxMessage is the size limit of one message, in bytes.

@@ -16,6 +16,14 @@ const (
 	handOnPatience = 250 * time.Millisecond
 )
 
+// keeperPatience and brokerPatience bound how long stop waits for those two. Who connects to the cluster port and says
+// nothing holds up a change of routes, in which the keeper then is, and a goroutine of the server, until his handshake is
+// given up: a node that stops need not wait for that. All else of the server is closed by then.
+const (
+	keeperPatience = 500 * time.Millisecond
+	brokerPatience = 2 * time.Second
+)
+
 // Shutdown leaves the mesh: peers are told that the node is about to leave (see Drain), what was sent is handed on, peers
 // are told goodbye and report ReasonShutdown, then the node stops. A peer that does not take its frames is waited for up
 // to 3 s, or until ctx ends, and takes nothing from the others; the error is then ctx's, and the node has stopped all the
@@ -158,7 +166,10 @@ func (n *Node) stop() {
 		}
 		n.cancel()
 		if n.keeper != nil && n.keeper.started.Load() {
-			<-n.keeper.stopped
+			select {
+			case <-n.keeper.stopped:
+			case <-time.After(keeperPatience):
+			}
 		}
 		if n.reservation != nil {
 			_ = n.reservation.Release()
@@ -177,7 +188,9 @@ func (n *Node) stop() {
 			n.control.conn.Close()
 		}
 		if n.broker != nil {
-			_ = n.broker.Close()
+			limited, done := context.WithTimeout(context.Background(), brokerPatience)
+			_ = n.broker.Shutdown(limited)
+			done()
 		}
 		n.watchers.close()
 		n.change.fire()
