@@ -1,10 +1,12 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -49,25 +51,41 @@ func (l *LocalStrategy) Run(ctx context.Context, self Self, found func([]Candida
 	}
 	w := watchFolder(meshDir(l.dataDir, self.Mesh))
 	defer w.close()
-	pause := pace.Backoff{Base: l.poll, Limit: maxBackoff}
+	pause := pace.Backoff{Base: l.poll, Limit: l.sweep} // nobody else is asked: there is no need to spare him
 	reporter := NewReporter(self, found)
+	var last []Candidate
 	for {
 		wait := pace.Jitter(l.poll)
 		if w.renew() {
 			wait = pace.Jitter(l.sweep)
 		}
 		entries, err := List(l.dataDir, self.Mesh)
+		list := localCandidates(entries)
 		if err != nil {
 			fail(fmt.Errorf("local: %w", err))
 			wait = pause.Next()
+			list = stillKnown(list, last)
 		} else {
 			pause.Reset()
 		}
-		reporter.Report(localCandidates(entries))
+		last = list
+		reporter.Report(list)
 		if !w.wait(ctx, wait) {
 			return nil
 		}
 	}
+}
+
+// stillKnown adds to what could be read the nodes that were there before: where a folder or a file cannot be read for a
+// moment, as without descriptors, nobody has gone. What could be read counts, since one bad file must not hide the others.
+func stillKnown(read, before []Candidate) []Candidate {
+	for _, c := range before {
+		if !slices.ContainsFunc(read, func(r Candidate) bool { return r.Name == c.Name }) {
+			read = append(read, c)
+		}
+	}
+	slices.SortFunc(read, func(a, b Candidate) int { return cmp.Compare(a.Name, b.Name) })
+	return read
 }
 
 // localCandidates turns entries into candidates, without those that have no address, or are about to leave.

@@ -192,3 +192,47 @@ func TestLocal_draining(t *testing.T) {
 		t.Errorf("listed: %v, %v", list, err)
 	}
 }
+
+// TestLocal_unreadable_folder: a folder that cannot be read for a moment takes nobody away.
+func TestLocal_unreadable_folder(t *testing.T) {
+	dir := t.TempDir()
+	mustPublish(t, mustReserve(t, dir, "a@h"), entry("a@h"))
+	local := Local(dir)
+	local.poll, local.sweep = 10*time.Millisecond, 10*time.Millisecond
+	s := run(t, local, Self{Name: "me@h", Mesh: "m"})
+	s.await(t, "127.0.0.1:4222")
+	folder := meshDir(dir, "m")
+	if err := os.Rename(folder, folder+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		select {
+		case <-s.fails:
+		case <-time.After(10 * time.Second):
+			t.Fatal("no failure")
+		}
+	}
+	s.stop()
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(folder+".away", folder); err != nil {
+		t.Fatal(err)
+	}
+	for len(s.found) > 0 {
+		if list := <-s.found; len(list) == 0 {
+			t.Error("everybody was gone while the folder could not be read")
+		}
+	}
+}
+
+func TestStillKnown(t *testing.T) {
+	before := []Candidate{{Name: "a", Addr: "h:1"}, {Name: "b", Addr: "h:2"}}
+	got := stillKnown([]Candidate{{Name: "c", Addr: "h:3"}, {Name: "a", Addr: "h:4"}}, before)
+	if want := []string{"h:4", "h:2", "h:3"}; !slices.Equal(addrsOf(got), want) {
+		t.Errorf("got %v, want %v", addrsOf(got), want)
+	}
+}
