@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,8 +62,10 @@ func (c *Config) checkReachable() error {
 	case address.Everywhere(c.Advertise):
 		return c.Reject("advertise", errors.New("is no address that others can dial: give one that they reach this host at"))
 	case c.Advertise == "" && address.Everywhere(c.ClusterListen):
-		return c.Reject("cluster-listen", errors.New(
-			"is no address that others can dial: listen at one of them, or give with --advertise HOST:PORT which they reach this node at"))
+		_, host, _ := strings.Cut(c.Name, "@")
+		if _, err := address.Own(host); err != nil {
+			return c.Reject("cluster-listen", fmt.Errorf("does not say where others reach this node: give that with --advertise HOST:PORT (%w)", err))
+		}
 	}
 	return nil
 }

@@ -51,9 +51,9 @@ type Config struct {
 	LeafListen string
 	// Listen is HOST:PORT for peers, or HOST:FROM-TO to take the first free port of a range. Empty means 127.0.0.1:0.
 	Listen string
-	// Advertise is the HOST:PORT that peers are told to dial. Empty means the address that Listen got, which will not do
-	// where that is every address of the host, such as 0.0.0.0: Start then refuses it, unless the node is Hidden and nobody
-	// needs to dial it.
+	// Advertise is the HOST:PORT that peers are told to dial. Empty means the address that Listen got. Where
+	// that is every address of the host, such as 0.0.0.0, it is that in the node's name, if it is one of them, or the only
+	// one that the host has beside loopback; Start refuses a choice among several, unless the node is Hidden.
 	Advertise string
 	// Join lists addresses of nodes to dial, beside what Discovery finds.
 	Join []string

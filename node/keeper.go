@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -181,7 +182,7 @@ func (k *keeper) run() {
 func (k *keeper) discover(source string, s discovery.Strategy) {
 	n := k.n
 	self := discovery.Self{
-		Name: n.cfg.Name, Incarnation: n.id.Incarnation, Addr: n.broker.AdvertisedAddr(), Mesh: n.cfg.Mesh, Hidden: n.cfg.Hidden,
+		Name: n.cfg.Name, Incarnation: n.id.Incarnation, Addr: cmp.Or(n.Addr(), n.broker.AdvertisedAddr()), Mesh: n.cfg.Mesh, Hidden: n.cfg.Hidden,
 		PID: pid, Cookies: n.cookies, Draining: n.drained,
 	}
 	err := s.Run(k.ctx, self, func(list []discovery.Candidate) {

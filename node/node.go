@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,21 +165,33 @@ func (n *Node) startBroker(ctx context.Context) error {
 	n.subjects = subjects{b.Prefix()}
 	n.replyPrefix = n.subjects.replies(n.id.Incarnation)
 	n.info.Addr = b.AdvertisedAddr()
-	return n.checkReachable()
+	return n.chooseAddr()
 }
 
-// checkReachable refuses to tell peers an address at which each of them would ask itself, and take the answer for this
-// node's. Nobody dials a hidden node: it just tells none.
-func (n *Node) checkReachable() error {
+// chooseAddr has peers told an address that they can dial, where this node listens at all that its host has: at 0.0.0.0 each
+// would ask itself, and take the answer for this node's. Nobody dials a hidden node: it just tells none.
+func (n *Node) chooseAddr() error {
 	switch {
 	case !address.Everywhere(n.info.Addr):
 		return nil
 	case n.cfg.Hidden:
 		n.info.Addr = ""
 		return nil
+	case address.Everywhere(n.cfg.Advertise):
+		return fmt.Errorf("%w: Advertise: peers cannot dial %s", ErrBadArgument, n.cfg.Advertise)
 	}
-	return fmt.Errorf("%w: peers cannot dial %s: Listen at one address of this host, or say with Advertise which they reach it at",
-		ErrBadArgument, n.info.Addr)
+	_, port, err := net.SplitHostPort(n.info.Addr)
+	if err != nil {
+		return fmt.Errorf("where this node listens: %w", err)
+	}
+	_, host, _ := strings.Cut(n.cfg.Name, "@")
+	own, err := address.Own(host)
+	if err != nil {
+		return fmt.Errorf("%w: peers cannot dial %s: say with Advertise where they reach this node: %w", ErrBadArgument, n.info.Addr, err)
+	}
+	n.info.Addr = net.JoinHostPort(own.String(), port)
+	n.log.Info().Str("address", n.info.Addr).Msg("listening at every address of this host; peers are told this one")
+	return nil
 }
 
 // introduceSelf completes what the table says of this node.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -14,17 +15,21 @@ import (
 	"github.com/kith-mesh/kith/internal/wire"
 )
 
-// TestStart_everywhere: a node that listens at every address has to say which of them peers are told.
+// TestStart_everywhere: a node that listens at every address tells peers the only one that there is, or what it is told to tell.
 func TestStart_everywhere(t *testing.T) {
 	secret := []byte("0123456789abcdef")
+	own, several := address.Own("127.0.0.1") // of this host; where it has several, none is chosen
+	if several != nil {
+		several = ErrBadArgument
+	}
 	for _, c := range []struct {
 		name string
 		cfg  Config
 		want error
 		addr bool // it tells one
 	}{
-		{"refused", Config{Listen: "0.0.0.0:0"}, ErrBadArgument, false},
-		{"refused_without_host", Config{Listen: ":0"}, ErrBadArgument, false},
+		{"chosen", Config{Listen: "0.0.0.0:0"}, several, true},
+		{"chosen_without_host", Config{Listen: ":0"}, several, true},
 		{"refused_as_advertised", Config{Advertise: "[::]:7000"}, ErrBadArgument, false},
 		{"advertised", Config{Listen: "0.0.0.0:0", Advertise: "127.0.0.1:7000"}, nil, true},
 		{"hidden", Config{Listen: "0.0.0.0:0", Hidden: true}, nil, false},
@@ -40,6 +45,9 @@ func TestStart_everywhere(t *testing.T) {
 			}
 			if err == nil && (n.Addr() != "") != c.addr {
 				t.Errorf("it tells peers %q", n.Addr())
+			}
+			if err == nil && c.addr && c.cfg.Advertise == "" && !strings.HasPrefix(n.Addr(), own.String()+":") {
+				t.Errorf("it tells peers %q, and not of %s", n.Addr(), own)
 			}
 		})
 	}
