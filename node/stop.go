@@ -16,12 +16,12 @@ const (
 	handOnPatience = 250 * time.Millisecond
 )
 
-// keeperPatience and brokerPatience bound how long stop waits for those two. Who connects to the cluster port and says
-// nothing holds up a change of routes, in which the keeper then is, and a goroutine of the server, until his handshake is
-// given up: a node that stops need not wait for that. All else of the server is closed by then.
+// keeperPatience bounds how long stop waits for the keeper, and brokerPatience then for the broker. Who connects to the
+// cluster port and says nothing holds up a change of routes, in which the keeper then is, and a goroutine of the server, until
+// his handshake is given up: a node that stops need not wait for that. All else of the server is closed by then.
 const (
-	keeperPatience = 500 * time.Millisecond
-	brokerPatience = 2 * time.Second
+	keeperPatience = time.Second
+	brokerPatience = time.Second
 )
 
 // Shutdown leaves the mesh: peers are told that the node is about to leave (see Drain), what was sent is handed on, peers
@@ -165,12 +165,7 @@ func (n *Node) stop() {
 			n.out.close()
 		}
 		n.cancel()
-		if n.keeper != nil && n.keeper.started.Load() {
-			select {
-			case <-n.keeper.stopped:
-			case <-time.After(keeperPatience):
-			}
-		}
+		held := !n.keeperEnds()
 		if n.reservation != nil {
 			_ = n.reservation.Release()
 		}
@@ -188,15 +183,37 @@ func (n *Node) stop() {
 			n.control.conn.Close()
 		}
 		if n.broker != nil {
-			limited, done := context.WithTimeout(context.Background(), brokerPatience)
-			_ = n.broker.Shutdown(limited)
-			done()
+			n.endBroker(held)
 		}
 		n.watchers.close()
 		n.change.fire()
 		close(n.done)
 	})
 	<-n.done
+}
+
+// keeperEnds waits for the keeper, and reports whether it has ended.
+func (n *Node) keeperEnds() bool {
+	if n.keeper == nil || !n.keeper.started.Load() {
+		return true
+	}
+	select {
+	case <-n.keeper.stopped:
+		return true
+	case <-time.After(keeperPatience):
+		return false
+	}
+}
+
+// endBroker ends the broker, and waits less long for one that is held up.
+func (n *Node) endBroker(held bool) {
+	if !held {
+		_ = n.broker.Close()
+		return
+	}
+	limited, done := context.WithTimeout(context.Background(), brokerPatience)
+	defer done()
+	_ = n.broker.Shutdown(limited)
 }
 
 // lowerAll ends all sessions on this side, so that the layers above see their peers go.
