@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/kith-mesh/kith/internal/address"
 )
 
 const (
@@ -34,8 +36,6 @@ const (
 	// handshakeTimeout bounds a TLS handshake. Where fifty nodes start at once on two processors one can take seconds, and
 	// to give it up then is to do it all again.
 	handshakeTimeout = 20 * time.Second
-	// maxPorts bounds a port range.
-	maxPorts = 1000
 )
 
 // withDefaults checks the configuration and fills in what was left zero.
@@ -98,8 +98,8 @@ func parseListen(s string) (listenAddr, error) {
 	switch {
 	case err1 != nil || err2 != nil || from > to || isRange && from == 0:
 		return listenAddr{}, fmt.Errorf("%w: listen address %q: bad port", ErrBadConfig, s)
-	case to-from >= maxPorts:
-		return listenAddr{}, fmt.Errorf("%w: listen address %q: more than %d ports", ErrBadConfig, s, maxPorts)
+	case to-from >= address.MaxPorts:
+		return listenAddr{}, fmt.Errorf("%w: listen address %q: more than %d ports", ErrBadConfig, s, address.MaxPorts)
 	}
 	return listenAddr{host: host, from: int(from), to: int(to)}, nil
 }

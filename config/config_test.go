@@ -180,6 +180,7 @@ func TestBadValues(t *testing.T) {
 		{title: "name_host", args: []string{"--name", "a@::1"}, want: []string{"brackets"}},
 		{title: "list_item", args: []string{"--join", "a:1,b"}, want: []string{`"a:1,b"`, `"b"`, ":PORT"}},
 		{title: "repeated_flag", args: []string{"--join", "a:1", "--join", "b"}, want: []string{`"a:1,b"`}},
+		{title: "many_ports", args: []string{"--cluster-listen", "127.0.0.1:1-65535"}, want: []string{"65535 ports", "1000"}},
 		{title: "ports", args: []string{"--cluster-listen", "h:9-5"}, want: []string{"backwards", "FROM-TO"}},
 		{title: "advertise_everywhere", args: []string{"--advertise", "0.0.0.0:7000"}, want: []string{"flag --advertise", "others can dial"}},
 		{title: "client_range", args: []string{"--client-listen", "h:1-5"}, want: []string{"range of ports"}},

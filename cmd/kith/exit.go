@@ -30,7 +30,7 @@ func exitStatus(err error, stderr io.Writer) int {
 	if err == nil {
 		return statusOK
 	}
-	fmt.Fprintf(stderr, "error: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(stderr, "error: %s\n", harmless(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	var usage *usageError
 	var bad *config.Error
 	if errors.As(err, &usage) || errors.As(err, &bad) || errors.Is(err, chat.ErrBadName) {

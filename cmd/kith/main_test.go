@@ -239,6 +239,17 @@ func TestShown(t *testing.T) {
 	}
 }
 
+// TestHarmless: what another node says reaches the terminal as text.
+func TestHarmless(t *testing.T) {
+	for text, want := range map[string]string{
+		`no "tea" here`: `no "tea" here`, "\x1b[2J\"gone\"": `\x1b[2J"gone"`, "\xff": `\xff`, "é – ok": "é – ok", "": "",
+	} {
+		if got := harmless(text); got != want {
+			t.Errorf("%q: got %s", text, got)
+		}
+	}
+}
+
 // TestFlagValuesComplete: the shell offers the words of flags that take one of a few, and files only where a file is meant.
 func TestFlagValuesComplete(t *testing.T) {
 	for _, c := range []struct {

@@ -80,7 +80,7 @@ func (an answer) line() string {
 	if an.Status == "ok" {
 		return fmt.Sprintf("%s ok %s", an.Node, an.Result)
 	}
-	return fmt.Sprintf("%s error %s %s", an.Node, an.Kind, strings.Join(strings.Fields(an.Message), " "))
+	return fmt.Sprintf("%s error %s %s", an.Node, shown(an.Kind), harmless(strings.Join(strings.Fields(an.Message), " ")))
 }
 
 // multicall calls fn on every node it is meant for, all at the same time.

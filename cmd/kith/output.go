@@ -37,6 +37,15 @@ func printList[T any](a *app, cfg config.Config, list []T, line func(T) string) 
 	})
 }
 
+// harmless is a text of any bytes, such as what a function of another node says, without what would reach into the terminal.
+func harmless(text string) string {
+	if utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
+		return text
+	}
+	quoted := strconv.Quote(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
 // shown is a name of any bytes as one harmless word of a line: itself, or quoted as in Go where it would break the line
 // or reach into the terminal.
 func shown(name string) string {

@@ -14,6 +14,9 @@ type Range struct {
 	From, To int
 }
 
+// MaxPorts is how many ports a range may have.
+const MaxPorts = 1000
+
 // ParseListen reads HOST:PORT, where PORT may be 0, or HOST:FROM-TO. An empty host stands for every address of this
 // host, as in ":7000".
 func ParseListen(s string) (Range, error) {
@@ -41,6 +44,9 @@ func ParseListen(s string) (Range, error) {
 	}
 	if from > to {
 		return Range{}, fmt.Errorf("has a range that runs backwards, %d-%d", from, to)
+	}
+	if n := to - from + 1; n > MaxPorts {
+		return Range{}, fmt.Errorf("has a range of %d ports, and the most is %d", n, MaxPorts)
 	}
 	return Range{Host: host, From: from, To: to}, nil
 }
