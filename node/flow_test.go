@@ -73,8 +73,10 @@ func heap() (peak func() uint64) {
 	return func() uint64 { close(stop); return <-most }
 }
 
-// TestBurst: SIG-11, what a full window must not do. It has one node send to another far more than any buffer holds, while the receiver's handler stands still: all
-// must arrive, in order, in bounded memory, and traffic to a third node must go on.
+// TestBurst: SIG-11, what a full window must not do. It has one node send to another far more than any buffer holds, while the
+// receiver's handler stands still: all must arrive, in order, in bounded memory, and traffic to a third node must keep 80 % of
+// the rate that it has alone. A machine that others use loses a third of its speed for some seconds now and then: where one
+// burst shows less, two more are sent, and the median of the three decides; all else holds for each of them.
 func TestBurst(t *testing.T) {
 	small, large, runs := 300_000, 2000, 1
 	if n, err := strconv.Atoi(os.Getenv(soakEnv)); err == nil {
@@ -82,12 +84,21 @@ func TestBurst(t *testing.T) {
 	}
 	for run := range runs {
 		for _, c := range []struct{ count, size int }{{small, 128}, {large, 64 << 10}} {
-			t.Run(fmt.Sprintf("%d_of_%d_bytes_run_%d", c.count, c.size, run), func(t *testing.T) { burst(t, c.count, c.size) })
+			t.Run(fmt.Sprintf("%d_of_%d_bytes_run_%d", c.count, c.size, run), func(t *testing.T) {
+				share := burst(t, c.count, c.size)
+				if share < 0.8 {
+					share = middle([]float64{share, burst(t, c.count, c.size), burst(t, c.count, c.size)})
+				}
+				if share < 0.8 {
+					t.Errorf("the third node gets %.0f%% of what it gets alone", 100*share)
+				}
+			})
 		}
 	}
 }
 
-func burst(t *testing.T, count, size int) {
+// burst sends one burst, and returns how much of its rate the traffic to a third node keeps.
+func burst(t *testing.T, count, size int) (share float64) {
 	const stops = 3
 	a := start(t, "a")
 	b := start(t, "b", joining(a))
@@ -174,9 +185,7 @@ func burst(t *testing.T, count, size int) {
 	t.Logf("to the third node: %.0f frames a second beside a receiver that stands still, %.0f alone before and %.0f after; the heap grew by %d MiB",
 		besides, alone, after, (max(used, before.HeapAlloc)-before.HeapAlloc)>>20)
 	// The machine may have been busier with other things at one of the times.
-	if share := middle(besides) / min(middle(alone), middle(after)); share < 0.8 {
-		t.Errorf("the third node gets %.0f%% of what it gets alone", 100*share)
-	}
+	share = middle(besides) / min(middle(alone), middle(after))
 	if grown := max(used, before.HeapAlloc) - before.HeapAlloc; grown > 160<<20 {
 		t.Errorf("the heap grew by %d MiB", grown>>20)
 	}
@@ -193,6 +202,10 @@ func burst(t *testing.T, count, size int) {
 	if list := events.all(); len(list) != 0 {
 		t.Errorf("%+v", list)
 	}
+	for _, n := range []*node.Node{a, b, c} {
+		_ = n.Close() // there may be another burst
+	}
+	return share
 }
 
 func middle(rates []float64) float64 { return slices.Sorted(slices.Values(rates))[len(rates)/2] }
