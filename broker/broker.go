@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
+
+	"github.com/kith-mesh/kith/internal/sparse"
 )
 
 // Account is a space of subjects with connections of its own. Nothing crosses from one to another, and each has its own
@@ -113,7 +115,7 @@ type Broker struct {
 	server   *server.Server // nil in mode External
 	link     *nats.Conn     // the first connection in mode External
 	// linkErrors bounds the lines about those: while a cluster refuses, each of them is refused several times a second.
-	linkErrors sparse
+	linkErrors sparse.Gate
 	log        *serverLog
 	addr       string
 	port       int

@@ -83,7 +83,7 @@ func (b *Broker) externalOptions(a Account) []nats.Option {
 		nats.PingInterval(externalPing),
 		nats.MaxPingsOutstanding(2),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { // the client's own default writes to stderr
-			if warn, leftOut := b.linkErrors.next(time.Now()); warn {
+			if warn, leftOut := b.linkErrors.Next(time.Now()); warn {
 				b.cfg.Log.Warn().Err(err).Str("account", string(a)).Int("left_out", leftOut).Msg("a connection to the external cluster reports an error")
 			}
 		}),

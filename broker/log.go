@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
+
+	"github.com/kith-mesh/kith/internal/sparse"
 )
 
 // serverLog is the embedded server's logger. It passes lines on to zerolog, turns the server's fatal errors into an
@@ -26,32 +28,8 @@ type serverLog struct {
 	mu          sync.Mutex // guards the fields below
 	fatal       error
 	isListening bool
-	warnings    map[string]*sparse // of connections, by what they are about
+	warnings    map[string]*sparse.Gate // of connections, by what they are about
 }
-
-// sparse lets one warning through in a while, and counts those that it leaves out. Its zero value lets the first through.
-type sparse struct {
-	mu      sync.Mutex // guards the fields below
-	last    time.Time
-	leftOut int
-}
-
-// next says whether the time has come for a warning, and how many were left out since the last.
-func (s *sparse) next(now time.Time) (warn bool, leftOut int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.last.IsZero() && now.Sub(s.last) < refusalQuiet {
-		s.leftOut++
-		return false, 0
-	}
-	leftOut = s.leftOut
-	s.last, s.leftOut = now, 0
-	return true, leftOut
-}
-
-// refusalQuiet is the least time between two warnings about connections of one kind. A node with another cookie knocks
-// several times a second for as long as it runs, and anybody may knock at a port: each knock is an event, and a debug line.
-const refusalQuiet = 10 * time.Second
 
 func newServerLog(log zerolog.Logger, keys *keyring, onRoute func(RouteEvent)) *serverLog {
 	if onRoute == nil {
@@ -59,7 +37,7 @@ func newServerLog(log zerolog.Logger, keys *keyring, onRoute func(RouteEvent)) *
 	}
 	return &serverLog{
 		log: log, keys: keys, onRoute: onRoute,
-		listening: make(chan struct{}), failed: make(chan struct{}), warnings: map[string]*sparse{},
+		listening: make(chan struct{}), failed: make(chan struct{}), warnings: map[string]*sparse.Gate{},
 	}
 }
 
@@ -210,10 +188,10 @@ func (l *serverLog) mayWarn(subject string) (now bool, leftOut int) {
 	defer l.mu.Unlock()
 	s := l.warnings[subject]
 	if s == nil {
-		s = &sparse{}
+		s = &sparse.Gate{}
 		l.warnings[subject] = s
 	}
-	return s.next(time.Now())
+	return s.Next(time.Now())
 }
 
 func (l *serverLog) bound() {

@@ -115,7 +115,7 @@ func (c *controller) announced(now time.Time, m wire.Control, toAll bool) bool {
 		return true
 	case !c.n.broker.Proven() && !c.n.proves(ID(id), m.Token):
 		c.n.noteRefusal("", m.From.Name, broker.ErrCookie)
-		if c.n.refusalLog.allow(now) {
+		if c.n.refusalLog.Allow(now) {
 			c.n.log.Error().Str("peer", id.Name).Err(broker.ErrCookie).Msg("refused a candidate")
 		}
 		return false

@@ -15,6 +15,7 @@ import (
 	"github.com/kith-mesh/kith/discovery"
 	"github.com/kith-mesh/kith/internal/address"
 	"github.com/kith-mesh/kith/internal/queue"
+	"github.com/kith-mesh/kith/internal/sparse"
 	"github.com/kith-mesh/kith/internal/wire"
 )
 
@@ -36,11 +37,11 @@ type keeper struct {
 	slots   chan struct{} // bounds probes at the same time
 
 	contacts map[string]*contact
-	dialled  []string  // what the broker was told to dial
-	changed  time.Time // when that was last changed
-	retry    time.Time // when that may be changed again, after the broker refused
-	badAddrs limiter   // of warnings about addresses that cannot be dialled
-	first    bool      // every strategy has reported once
+	dialled  []string    // what the broker was told to dial
+	changed  time.Time   // when that was last changed
+	retry    time.Time   // when that may be changed again, after the broker refused
+	badAddrs sparse.Gate // of warnings about addresses that cannot be dialled
+	first    bool        // every strategy has reported once
 	reported map[string]bool
 	links    int       // servers with a route when it last looked
 	progress time.Time // when that number last grew
@@ -244,7 +245,7 @@ func (k *keeper) contact(addr, source string) *contact {
 
 // undiallable tells of an address that is left out.
 func (k *keeper) undiallable(addr string, err error) {
-	if k.badAddrs.allow(time.Now()) {
+	if k.badAddrs.Allow(time.Now()) {
 		k.n.log.Warn().Err(err).Str("address", addr).Msg("left out an address that cannot be dialled")
 	}
 }

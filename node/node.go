@@ -16,6 +16,7 @@ import (
 	"github.com/kith-mesh/kith/broker"
 	"github.com/kith-mesh/kith/discovery"
 	"github.com/kith-mesh/kith/internal/address"
+	"github.com/kith-mesh/kith/internal/sparse"
 	"github.com/kith-mesh/kith/internal/wire"
 )
 
@@ -63,10 +64,10 @@ type Node struct {
 	// permissions remembers what was refused by rules.
 	permissions permissions
 	// refusalLog bounds the log lines about refused routes.
-	refusalLog limiter
-	proofLog   limiter // the same for sessions
-	overrunLog limiter // the same for errors of the ordered connection, which an external cluster may report without end
-	corruptLog limiter // the same for messages of members that are broken; the counter has them all
+	refusalLog sparse.Gate
+	proofLog   sparse.Gate // the same for sessions
+	overrunLog sparse.Gate // the same for errors of the ordered connection, which an external cluster may report without end
+	corruptLog sparse.Gate // the same for messages of members that are broken; the counter has them all
 	draining   atomic.Bool
 	drained    chan struct{} // closed when the node begins to drain
 	tick       atomic.Int64
@@ -270,7 +271,7 @@ func (n *Node) cut(err error) {
 func (n *Node) overrun(err error) {
 	if n.ctx.Err() == nil {
 		n.counters.overruns.Add(1)
-		if n.overrunLog.allow(time.Now()) {
+		if n.overrunLog.Allow(time.Now()) {
 			n.log.Error().Err(err).Msg("the ordered connection reports an error")
 		}
 	}

@@ -127,7 +127,7 @@ func (n *Node) failedPeer(id ID, why membership.Why, err error) {
 		return
 	}
 	n.noteRefusal("", id.Name, err)
-	if why == membership.NotProven && n.proofLog.allow(time.Now()) {
+	if why == membership.NotProven && n.proofLog.Allow(time.Now()) {
 		n.log.Error().Err(err).Str("peer", id.String()).Msg("a session was refused: certificate and name do not go together")
 		return
 	}

@@ -147,7 +147,7 @@ func (n *Node) noteRefusal(addr, name string, err error) { n.refusals.note(addr,
 // refusedRoute is told that somebody tried to become a route of ours, or we of theirs, and it was refused.
 func (n *Node) refusedRoute(e broker.RouteEvent) {
 	n.refusals.note("", e.Remote, e.Detail)
-	if n.refusalLog.allow(time.Now()) {
+	if n.refusalLog.Allow(time.Now()) {
 		n.log.Warn().Str("remote", e.Remote).Str("detail", e.Detail).Msg("a route was refused")
 	}
 }
@@ -156,18 +156,7 @@ func (n *Node) refusedRoute(e broker.RouteEvent) {
 // means ill, sends them faster than a disk takes lines.
 func (n *Node) corrupted(tell func(*zerolog.Event)) {
 	count := n.counters.corrupt.Add(1)
-	if n.corruptLog.allow(time.Now()) {
+	if n.corruptLog.Allow(time.Now()) {
 		tell(n.log.Warn().Uint64("so_far", count))
 	}
-}
-
-// limiter lets one line through in a while, so that a stranger who knocks without end fills no disk.
-type limiter struct {
-	last atomic.Int64
-}
-
-func (l *limiter) allow(now time.Time) bool {
-	const pause = int64(10 * time.Second)
-	last := l.last.Load()
-	return now.UnixNano()-last > pause && l.last.CompareAndSwap(last, now.UnixNano())
 }

@@ -52,13 +52,7 @@ func (s *Screen) Show(l talk.Line) error {
 	}
 	s.lines = append(s.lines, l)
 	s.mu.Unlock()
-	s.wake()
-	select {
-	case <-s.ended:
-		return os.ErrClosed
-	default:
-		return nil
-	}
+	return s.wake()
 }
 
 // Past queues what was said before. It does not block; ErrClosed when the terminal is gone.
@@ -66,13 +60,7 @@ func (s *Screen) Past(p talk.ShowPast) error {
 	s.mu.Lock()
 	s.past = append(s.past, p)
 	s.mu.Unlock()
-	s.wake()
-	select {
-	case <-s.ended:
-		return os.ErrClosed
-	default:
-		return nil
-	}
+	return s.wake()
 }
 
 // Update queues a view in place of the last one.
@@ -80,17 +68,23 @@ func (s *Screen) Update(v talk.View) {
 	s.mu.Lock()
 	s.view = &v
 	s.mu.Unlock()
-	s.wake()
+	_ = s.wake() // the next line will say so
 }
 
-// wake has the program take what is queued, once for all that comes until it does.
-func (s *Screen) wake() {
+// wake has the program take what is queued, once for all that comes until it does; ErrClosed when the terminal is gone.
+func (s *Screen) wake() error {
 	s.mu.Lock()
 	wake := !s.drawn
 	s.drawn = true
 	s.mu.Unlock()
 	if wake {
 		go s.program.Send(pending{}) // it waits until the program takes it, or ends
+	}
+	select {
+	case <-s.ended:
+		return os.ErrClosed
+	default:
+		return nil
 	}
 }
 
