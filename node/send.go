@@ -96,8 +96,9 @@ func (n *Node) Send(ctx context.Context, to ID, p Protocol, flags SendFlags, par
 	return n.closedOr(s.enqueue(ctx, flags, p, wire.Whole, n.out, parts...))
 }
 
-// Taken is how much a peer has handed on of what this node sent it in its session, a number that only grows: one that stands
-// still while something is under way is of a peer that takes nothing in. It is 0 without a session.
+// Taken is how much a peer has handed on of what this node sent it in its session, in bytes as the window charges them. It only
+// grows: where it stands still while something is under way, the peer takes nothing in. It is 0 without a session. It does
+// not block, and may be called concurrently.
 func (n *Node) Taken(id ID) uint64 {
 	s := n.peers.Load().find(id)
 	if s == nil {
